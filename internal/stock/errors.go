@@ -1,0 +1,24 @@
+package stock
+
+import "errors"
+
+// The ledger wraps every error it returns in one of these, or in none when it
+// cannot tell. They say what is known about the transaction, not what to do
+// next: the fate of an error is decided in one place, by the order package.
+var (
+	// ErrBusy: the database rolled the transaction back (a deadlock, a lock
+	// wait). Nothing was changed; the same transaction may be run again.
+	ErrBusy = errors.New("transaction rolled back by the database")
+
+	// ErrUnknownCommit: the answer to COMMIT was lost. The transaction may or
+	// may not have been applied; running it again finds out, because the order's
+	// primary key decides.
+	ErrUnknownCommit = errors.New("outcome of the commit is unknown")
+
+	// ErrUnavailable: the database cannot be used just now (unreachable,
+	// read-only, out of connections). Nothing is wrong with the request.
+	ErrUnavailable = errors.New("database unavailable")
+
+	// ErrNotFound: no such order or goods.
+	ErrNotFound = errors.New("not found")
+)
