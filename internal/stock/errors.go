@@ -19,6 +19,11 @@ var (
 	// read-only, out of connections). Nothing is wrong with the request.
 	ErrUnavailable = errors.New("database unavailable")
 
+	// ErrInvalid: the request breaks a promise of its type (an id too long, a
+	// goods twice, a level past its limit). It can never be applied; nothing was
+	// changed.
+	ErrInvalid = errors.New("invalid request")
+
 	// ErrNotFound: no such order or goods.
 	ErrNotFound = errors.New("not found")
 )

@@ -126,7 +126,7 @@ type Movement struct {
 	Ref     string // the order, or the restock's or correction's own id
 	Goods   string
 	Kind    Kind
-	Delta   int64 // never zero
+	Delta   int64 // zero only for a correction that found the level right
 	Balance int64 // the level after this movement
 	At      time.Time
 }
