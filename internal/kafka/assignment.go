@@ -1,0 +1,152 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+
+	"orderconsumer/internal/order"
+)
+
+// assignment is what one member does in one generation: a reader for each
+// partition, one flow they all feed, and one committer.
+type assignment struct {
+	consumer   *Consumer
+	generation *kafkago.Generation
+	flow       *order.Flow
+	partitions []*partition
+	committed  map[*partition]int64 // owned by the committer
+}
+
+func (a *assignment) add(topic string, id int, offset int64) {
+	c := a.consumer
+	p := &partition{
+		consumer: c,
+		topic:    topic,
+		id:       id,
+		start:    offset,
+		mark:     newWatermark(offset, c.cfg.Window),
+		flow:     a.flow,
+		log:      c.log.With("topic", topic, "partition", id),
+	}
+	a.partitions = append(a.partitions, p)
+	a.committed[p] = offset
+}
+
+// run reads until take ends or something must stop, then drains, then commits
+// for the last time. The order matters: a commit before the drain would leave
+// what was in flight to be done again by the next owner, and readers that go
+// on while the flow drains would keep it from ever being empty.
+func (a *assignment) run(take, work context.Context) error {
+	take, stopTaking := context.WithCancelCause(take)
+	defer stopTaking(nil)
+	work, stopWorking := context.WithCancel(context.WithoutCancel(work))
+	defer stopWorking()
+
+	var readers, flow, commits sync.WaitGroup
+	for _, p := range a.partitions {
+		readers.Go(func() {
+			err := p.run(take)
+			if err != nil {
+				stopTaking(err)
+			}
+		})
+	}
+	flow.Go(func() {
+		err := a.flow.Run(work)
+		if err != nil {
+			stopTaking(err)
+		}
+	})
+	drained := make(chan struct{})
+	commits.Go(func() { a.commitUntil(drained) })
+	if len(a.partitions) == 0 {
+		defer time.AfterFunc(idleShout, a.shout).Stop()
+	}
+
+	<-take.Done()
+	readers.Wait()
+	a.flow.Drain()
+	late := time.AfterFunc(a.consumer.cfg.DrainTimeout, stopWorking)
+	flow.Wait()
+	late.Stop()
+	close(drained)
+	commits.Wait()
+	a.commit()
+	a.consumer.observer.OldestInFlight(time.Time{})
+	return fatal(context.Cause(take))
+}
+
+func (a *assignment) shout() {
+	a.consumer.log.Warn("no partition assigned: are there more instances than partitions?",
+		"group", a.consumer.cfg.Group, "topics", a.consumer.cfg.Topics)
+}
+
+// fatal is the cause if it must end the consumer, not only the generation.
+func fatal(cause error) error {
+	if errors.Is(cause, order.ErrTooManyDead) || errors.Is(cause, ErrDataLoss) {
+		return cause
+	}
+	return nil
+}
+
+// commitUntil commits what has been settled, every so often.
+func (a *assignment) commitUntil(drained <-chan struct{}) {
+	tick := time.NewTicker(a.consumer.cfg.CommitEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			a.commit()
+			a.consumer.observer.OldestInFlight(a.oldest())
+		case <-drained:
+			return
+		}
+	}
+}
+
+// commit says how far each partition is done. An error is reported and
+// otherwise ignored: the next commit says the same and more, and what is read
+// again is known to the ledger.
+func (a *assignment) commit() {
+	offsets := make(map[string]map[int]int64)
+	moved := make(map[*partition]int64)
+	for _, p := range a.partitions {
+		offset := p.mark.committable()
+		if offset == a.committed[p] || offset < 0 {
+			continue
+		}
+		moved[p] = offset
+		if offsets[p.topic] == nil {
+			offsets[p.topic] = make(map[int]int64)
+		}
+		offsets[p.topic][p.id] = offset
+	}
+	if len(moved) == 0 {
+		return
+	}
+	err := a.generation.CommitOffsets(offsets)
+	if err != nil {
+		a.consumer.observer.CommitFailed()
+		a.consumer.log.Warn("offsets not committed, trying again", "group", a.consumer.cfg.Group, "error", err)
+		return
+	}
+	for p, offset := range moved {
+		a.committed[p] = offset
+	}
+}
+
+// oldest is when the oldest message in flight was read.
+func (a *assignment) oldest() time.Time {
+	var oldest time.Time
+	for _, p := range a.partitions {
+		since, ok := p.mark.oldest()
+		if ok && (oldest.IsZero() || since.Before(oldest)) {
+			oldest = since
+		}
+	}
+	return oldest
+}

@@ -1,0 +1,240 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+
+	"orderconsumer/internal/order"
+)
+
+const (
+	// joinRest is the wait after a generation that could not be had.
+	joinRest = 500 * time.Millisecond
+	// commitTimeout bounds one commit. A commit that fails costs nothing but
+	// messages read again.
+	commitTimeout = 3 * time.Second
+	// watchPartitions is how soon new partitions of a topic are noticed.
+	watchPartitions = 5 * time.Second
+	// idleShout is how long a member may be without any partition before it
+	// says so: the usual reason is more instances than partitions.
+	idleShout = 30 * time.Second
+)
+
+// ConsumerConfig says how a group is joined and left.
+type ConsumerConfig struct {
+	// Group is the consumer group.
+	Group string
+	// Topics are read together; Tiers are those of them whose messages wait
+	// for their time.
+	Topics []string
+	Tiers  []string
+	// SessionTimeout is how long the brokers wait for a sign of life: a killed
+	// instance's partitions are taken over after this. Below 6 s a busy machine
+	// is taken for a dead one.
+	SessionTimeout time.Duration
+	// RebalanceTimeout is how long the others wait for a member to give its
+	// partitions up. It is more than DrainTimeout.
+	RebalanceTimeout time.Duration
+	// DrainTimeout is how long what is in flight may take to end when
+	// partitions are given up. No heartbeats are sent meanwhile, so it is less
+	// than SessionTimeout.
+	DrainTimeout time.Duration
+	// CommitEvery is the time between two commits. What a crash repeats is at
+	// most what was settled in it and what was in flight.
+	CommitEvery time.Duration
+	// Window is the most messages of one partition in flight.
+	Window int
+	// AcceptDataLoss goes on when messages were removed before they were read.
+	AcceptDataLoss bool
+}
+
+// Observer is told what the group does. Its methods must not block.
+type Observer interface {
+	SendObserver
+	// Consumed reports n messages read.
+	Consumed(topic string, partition, n int)
+	// Assigned reports how many partitions of topic this member has.
+	Assigned(topic string, partitions int)
+	// Rebalanced reports that a generation begins.
+	Rebalanced()
+	// CommitFailed reports a commit that was not confirmed.
+	CommitFailed()
+	// LostToRetention reports messages that were removed before being read.
+	LostToRetention(messages int64)
+	// Joined reports whether the member has its place in the group.
+	Joined(joined bool)
+	// OldestInFlight reports when the oldest message in flight was read (zero:
+	// none is).
+	OldestInFlight(since time.Time)
+}
+
+// Consumer is a member of a consumer group. For each generation it makes a new
+// flow, so that nothing of an old assignment can reach the new one.
+type Consumer struct {
+	client   *Client
+	cfg      ConsumerConfig
+	newFlow  func() *order.Flow
+	observer Observer
+	log      *slog.Logger
+}
+
+// NewConsumer returns a member that has not joined yet.
+func (c *Client) NewConsumer(cfg ConsumerConfig, newFlow func() *order.Flow, observer Observer, log *slog.Logger) *Consumer {
+	return &Consumer{client: c, cfg: cfg, newFlow: newFlow, observer: observer, log: log}
+}
+
+// Run reads until take ends; then it stops reading, lets what is in flight
+// come to its end, commits, and leaves the group. When work ends, what is in
+// flight is abandoned. It returns an error when it must not go on:
+// order.ErrTooManyDead or ErrDataLoss.
+func (c *Consumer) Run(take, work context.Context) error {
+	group, err := kafkago.NewConsumerGroup(kafkago.ConsumerGroupConfig{
+		ID:                     c.cfg.Group,
+		Brokers:                c.client.cfg.Brokers,
+		Dialer:                 c.client.dialer,
+		Topics:                 c.cfg.Topics,
+		GroupBalancers:         []kafkago.GroupBalancer{kafkago.RangeGroupBalancer{}},
+		HeartbeatInterval:      c.cfg.SessionTimeout / 6,
+		SessionTimeout:         c.cfg.SessionTimeout,
+		RebalanceTimeout:       c.cfg.RebalanceTimeout,
+		JoinGroupBackoff:       joinRest,
+		WatchPartitionChanges:  true,
+		PartitionWatchInterval: watchPartitions,
+		StartOffset:            kafkago.FirstOffset,
+		Timeout:                commitTimeout,
+	})
+	if err != nil {
+		return fmt.Errorf("join group %s: %w", c.cfg.Group, err)
+	}
+	defer closeWithin(closeTimeout, group.Close)
+	defer c.observer.Joined(false)
+	for {
+		generation, err := group.Next(take)
+		if take.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			c.observer.Joined(false)
+			c.log.WarnContext(take, "group not joined, trying again", "group", c.cfg.Group, "error", err)
+			err = sleep(take, joinRest)
+			if err != nil {
+				return nil //nolint:nilerr // told to stop
+			}
+			continue
+		}
+		ended := make(chan error, 1)
+		generation.Start(func(ctx context.Context) {
+			err := c.serve(take, work, ctx, generation)
+			if err != nil || take.Err() != nil {
+				leave(group)
+			}
+			ended <- err
+		})
+		err = <-ended
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// leave makes the group leave when the current generation's function returns.
+// Called after it has returned would be too late: the group joins again at
+// once, and the others then wait for a member that is going away.
+func leave(group *kafkago.ConsumerGroup) {
+	go group.Close() //nolint:errcheck // Run closes again and waits
+	// Next answers as soon as Close has begun: no other generation can come
+	// while this one's function has not returned.
+	_, _ = group.Next(context.Background())
+}
+
+// serve works for one generation: until it ends, or take does. It returns when
+// nothing of it is left running.
+func (c *Consumer) serve(take, work, generation context.Context, g *kafkago.Generation) error {
+	a, err := c.assign(generation, g)
+	if err != nil {
+		return err
+	}
+	take, stopTaking := context.WithCancel(take)
+	defer stopTaking()
+	// The generation's context has no parent: tie the two together.
+	defer context.AfterFunc(generation, stopTaking)()
+	return a.run(take, work)
+}
+
+// assign turns a generation into partitions to read, and checks that the log
+// still has what was not read.
+func (c *Consumer) assign(ctx context.Context, g *kafkago.Generation) (*assignment, error) {
+	a := &assignment{consumer: c, generation: g, flow: c.newFlow(), committed: make(map[*partition]int64)}
+	c.observer.Rebalanced()
+	total := 0
+	for _, topic := range c.cfg.Topics {
+		c.observer.Assigned(topic, len(g.Assignments[topic]))
+		for _, p := range g.Assignments[topic] {
+			total++
+			err := c.verify(ctx, topic, p.ID, p.Offset)
+			if err != nil {
+				return nil, err
+			}
+			a.add(topic, p.ID, p.Offset)
+		}
+	}
+	c.log.InfoContext(ctx, "partitions assigned", "group", c.cfg.Group,
+		"generation", g.ID, "partitions", total, "of", assigned(g))
+	c.observer.Joined(true)
+	return a, nil
+}
+
+func assigned(g *kafkago.Generation) map[string][]int {
+	ids := make(map[string][]int)
+	for topic, partitions := range g.Assignments {
+		for _, p := range partitions {
+			ids[topic] = append(ids[topic], p.ID)
+		}
+		slices.Sort(ids[topic])
+	}
+	return ids
+}
+
+// verify compares the committed offset with what the log still has. The client
+// would silently go on at the log's start.
+func (c *Consumer) verify(ctx context.Context, topic string, id int, committed int64) error {
+	if committed < 0 {
+		return nil // no commit yet: everything there is will be read
+	}
+	first, end, err := c.client.bounds(ctx, topic, id)
+	if err != nil {
+		// The reader meets the same trouble and waits it out; a gap that it
+		// finds then is looked at again.
+		return nil //nolint:nilerr // see above
+	}
+	if committed < first {
+		return c.lost(topic, id, committed, first)
+	}
+	if committed > end {
+		return c.refuse(fmt.Errorf("%w: %s/%d ends at %d, below the committed offset %d: was the topic created anew?",
+			ErrDataLoss, topic, id, end, committed))
+	}
+	return nil
+}
+
+// lost reports messages [from, to) that are gone.
+func (c *Consumer) lost(topic string, id int, from, to int64) error {
+	c.observer.LostToRetention(to - from)
+	return c.refuse(fmt.Errorf("%w: %s/%d, offsets %d to %d (%d messages)",
+		ErrDataLoss, topic, id, from, to-1, to-from))
+}
+
+func (c *Consumer) refuse(err error) error {
+	if c.cfg.AcceptDataLoss {
+		c.log.Error("going on in spite of data loss", "error", err)
+		return nil
+	}
+	return err
+}
+
+func (c *Consumer) isTier(topic string) bool { return slices.Contains(c.cfg.Tiers, topic) }

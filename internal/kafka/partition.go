@@ -1,0 +1,148 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+
+	"orderconsumer/internal/order"
+)
+
+const (
+	// fetchBytes is the most one request brings. A larger message still comes.
+	fetchBytes = 1 << 20
+	// fetchQueue is how many messages are read ahead of the flow; together with
+	// the flow's own bounds it limits the memory of a backlog.
+	fetchQueue = 256
+	// fetchWait is how long the broker holds a request while there is nothing
+	// to read.
+	fetchWait = 500 * time.Millisecond
+	// fetchRest is the wait after a failed fetch, on top of the client's own.
+	fetchRest = 200 * time.Millisecond
+	// closeTimeout bounds the end of a reader: with the broker unreachable the
+	// client's Close can take minutes.
+	closeTimeout = 2 * time.Second
+)
+
+// ErrDataLoss: messages between the committed offset and the log's start were
+// removed before they were read, or the log is shorter than the committed
+// offset. Orders may have been lost.
+var ErrDataLoss = errors.New("messages were removed from the log before they were read")
+
+// partition reads one assigned partition for as long as its generation lasts.
+type partition struct {
+	consumer *Consumer
+	topic    string
+	id       int
+	start    int64
+	mark     *watermark
+	flow     *order.Flow
+	log      *slog.Logger
+}
+
+// run hands the partition's messages to the flow until ctx ends.
+func (p *partition) run(ctx context.Context) error {
+	reader := kafkago.NewReader(kafkago.ReaderConfig{
+		Brokers:         p.consumer.client.cfg.Brokers,
+		Dialer:          p.consumer.client.dialer,
+		Topic:           p.topic,
+		Partition:       p.id,
+		MinBytes:        1,
+		MaxBytes:        fetchBytes,
+		MaxWait:         fetchWait,
+		QueueCapacity:   fetchQueue,
+		ReadLagInterval: -1, // the lag of a group's reader is wrong; Positions tells it
+	})
+	defer closeWithin(closeTimeout, reader.Close)
+	err := reader.SetOffset(p.start)
+	if err != nil {
+		return fmt.Errorf("start %s/%d at %d: %w", p.topic, p.id, p.start, err)
+	}
+	next := p.start
+	for {
+		m, err := reader.FetchMessage(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			// The client heals itself; it must only be asked again.
+			p.log.WarnContext(ctx, "fetch failed", "error", err)
+			err = sleep(ctx, fetchRest)
+			if err != nil {
+				return nil //nolint:nilerr // told to stop
+			}
+			continue
+		}
+		if next >= 0 && m.Offset > next {
+			err = p.gap(ctx, next, m.Offset)
+			if err != nil {
+				return err
+			}
+		}
+		next = m.Offset + 1
+		err = p.hand(ctx, &m)
+		if err != nil {
+			return nil //nolint:nilerr // told to stop
+		}
+	}
+}
+
+// hand gives one message to the flow, once it is due.
+func (p *partition) hand(ctx context.Context, m *kafkago.Message) error {
+	message := incoming(m)
+	if p.consumer.isTier(p.topic) {
+		due := order.ParseDelivery(&message).NotBefore
+		err := sleep(ctx, time.Until(due))
+		if err != nil {
+			return err
+		}
+	}
+	err := p.mark.begin(ctx, m.Offset, time.Now())
+	if err != nil {
+		return err
+	}
+	p.consumer.observer.Consumed(p.topic, p.id, 1)
+	return p.flow.Submit(ctx, message, p.mark)
+}
+
+// gap tells a hole that the log may have (transaction markers, compaction)
+// from messages that retention took before they were read.
+func (p *partition) gap(ctx context.Context, want, got int64) error {
+	first, _, err := p.consumer.client.bounds(ctx, p.topic, p.id)
+	if err != nil || first <= want {
+		return nil //nolint:nilerr // cannot tell now; the next assignment checks again
+	}
+	return p.consumer.lost(p.topic, p.id, want, min(first, got))
+}
+
+// closeWithin waits for close, but not for ever.
+func closeWithin(limit time.Duration, closer func() error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = closer() // nothing is lost with a reader's connection
+	}()
+	select {
+	case <-done:
+	case <-time.After(limit):
+	}
+}
+
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,193 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+)
+
+// NoCommit is the committed offset of a partition that has none.
+const NoCommit = -1
+
+// Position is how far a group has come in one partition.
+type Position struct {
+	Topic     string
+	Partition int
+	First     int64 // the oldest offset the log still has
+	End       int64 // the offset the next message will get
+	Committed int64 // or NoCommit
+}
+
+// Lag is how many messages are still to be settled. A group without a commit
+// has everything before it, one whose commit is below the log's start has
+// what is left.
+func (p Position) Lag() int64 {
+	return max(0, p.End-max(p.Committed, p.First))
+}
+
+// Positions tells how far the group has come in every partition of the
+// topics.
+func (c *Client) Positions(ctx context.Context, group string, topics []string) ([]Position, error) {
+	partitions, err := c.Partitions(ctx, topics)
+	if err != nil {
+		return nil, err
+	}
+	committed, err := c.committed(ctx, group, partitions)
+	if err != nil {
+		return nil, err
+	}
+	bounds, err := c.allBounds(ctx, partitions)
+	if err != nil {
+		return nil, err
+	}
+	var list []Position
+	for _, topic := range topics {
+		for _, id := range partitions[topic] {
+			p := bounds[topic][id]
+			p.Committed = NoCommit
+			if offset, ok := committed[topic][id]; ok {
+				p.Committed = offset
+			}
+			list = append(list, p)
+		}
+	}
+	return list, nil
+}
+
+// committed are the group's committed offsets; a partition without one is
+// left out.
+func (c *Client) committed(ctx context.Context, group string, partitions map[string][]int) (map[string]map[int]int64, error) {
+	res, err := c.admin.OffsetFetch(ctx, &kafkago.OffsetFetchRequest{GroupID: group, Topics: partitions})
+	if err == nil {
+		err = res.Error
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask for the offsets of group %s: %w", group, err)
+	}
+	offsets := make(map[string]map[int]int64)
+	for topic, list := range res.Topics {
+		offsets[topic] = make(map[int]int64)
+		for _, p := range list {
+			if p.Error != nil {
+				return nil, fmt.Errorf("ask for the offset of group %s in %s/%d: %w", group, topic, p.Partition, p.Error)
+			}
+			if p.CommittedOffset >= 0 {
+				offsets[topic][p.Partition] = p.CommittedOffset
+			}
+		}
+	}
+	return offsets, nil
+}
+
+// allBounds are the first and the end offset of the partitions.
+func (c *Client) allBounds(ctx context.Context, partitions map[string][]int) (map[string]map[int]Position, error) {
+	req := &kafkago.ListOffsetsRequest{Topics: make(map[string][]kafkago.OffsetRequest)}
+	for topic, ids := range partitions {
+		for _, id := range ids {
+			req.Topics[topic] = append(req.Topics[topic], kafkago.FirstOffsetOf(id), kafkago.LastOffsetOf(id))
+		}
+	}
+	res, err := c.admin.ListOffsets(ctx, req)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the bounds of %d topics: %w", len(partitions), err)
+	}
+	bounds := make(map[string]map[int]Position)
+	for topic, list := range res.Topics {
+		bounds[topic] = make(map[int]Position)
+		for _, p := range list {
+			if p.Error != nil {
+				return nil, fmt.Errorf("ask for the bounds of %s/%d: %w", topic, p.Partition, p.Error)
+			}
+			bounds[topic][p.Partition] = Position{
+				Topic: topic, Partition: p.Partition, First: p.FirstOffset, End: p.LastOffset,
+			}
+		}
+	}
+	return bounds, nil
+}
+
+// bounds are the first and the end offset of one partition.
+func (c *Client) bounds(ctx context.Context, topic string, id int) (first, end int64, err error) {
+	all, err := c.allBounds(ctx, map[string][]int{topic: {id}})
+	if err != nil {
+		return 0, 0, err
+	}
+	p, ok := all[topic][id]
+	if !ok {
+		return 0, 0, fmt.Errorf("bounds of %s/%d: %w", topic, id, errors.New("no such partition"))
+	}
+	return p.First, p.End, nil
+}
+
+// settledPoll is how often WaitSettled looks.
+const settledPoll = 100 * time.Millisecond
+
+// WaitSettled returns when the group has settled everything that stood in
+// input when it was called, and everything that went into the tiers because
+// of it. progress is told how many messages are left.
+func (c *Client) WaitSettled(ctx context.Context, group, input string, tiers []string, progress func(left int64)) error {
+	ends, err := c.ends(ctx, input)
+	if err != nil {
+		return err
+	}
+	for {
+		left, err := c.unsettled(ctx, group, input, tiers, ends)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			// The brokers may be away for a while; the question stays.
+		case left == 0:
+			return nil
+		default:
+			progress(left)
+		}
+		err = sleep(ctx, settledPoll)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// ends are the end offsets of a topic's partitions, by partition.
+func (c *Client) ends(ctx context.Context, topic string) (map[int]int64, error) {
+	partitions, err := c.Partitions(ctx, []string{topic})
+	if err != nil {
+		return nil, err
+	}
+	bounds, err := c.allBounds(ctx, partitions)
+	if err != nil {
+		return nil, err
+	}
+	ends := make(map[int]int64)
+	for id, p := range bounds[topic] {
+		ends[id] = p.End
+	}
+	return ends, nil
+}
+
+// unsettled counts what is left below the ends, or else in the tiers. The
+// tiers are asked only after the input is done, and one after the other: what
+// fails in one goes to the next, never back.
+func (c *Client) unsettled(ctx context.Context, group, input string, tiers []string, ends map[int]int64) (int64, error) {
+	left := int64(0)
+	for _, topic := range append([]string{input}, tiers...) {
+		positions, err := c.Positions(ctx, group, []string{topic})
+		if err != nil {
+			return 0, err
+		}
+		for _, p := range positions {
+			if end, bounded := ends[p.Partition]; bounded && topic == input {
+				p.End = end
+			}
+			left += p.Lag()
+		}
+		if left > 0 {
+			return left, nil
+		}
+	}
+	return left, nil
+}

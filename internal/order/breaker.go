@@ -1,0 +1,65 @@
+package order
+
+import (
+	"fmt"
+	"sync"
+)
+
+// BreakerConfig says when so many events would be dead-lettered that it is
+// better to stop: a bad deploy must not empty the topic into the dead letters.
+type BreakerConfig struct {
+	// Window is the number of newest events that are looked at.
+	Window int
+	// MinDead is the fewest dead letters in the window that can stop the flow.
+	MinDead int
+	// MaxRatio is the share of the window (0 to 1) that may be dead letters.
+	// Zero switches the breaker off.
+	MaxRatio float64
+}
+
+// breaker looks at the newest ends of events. It is asked before a batch's
+// dead letters are published, because they cannot be taken back.
+type breaker struct {
+	cfg   BreakerConfig
+	mu    sync.Mutex
+	ring  []bool // true: dead
+	next  int
+	count int // of ring that is used
+	dead  int // of ring that is true
+}
+
+func newBreaker(cfg BreakerConfig) *breaker {
+	return &breaker{cfg: cfg, ring: make([]bool, max(cfg.Window, 1))}
+}
+
+// admit notes the ends of a batch's events and returns ErrTooManyDead when
+// they are too many dead letters.
+func (b *breaker) admit(dead []bool) error {
+	if b.cfg.MaxRatio == 0 {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, d := range dead {
+		b.note(d)
+		ratio := float64(b.dead) / float64(b.count)
+		if b.dead >= b.cfg.MinDead && ratio > b.cfg.MaxRatio {
+			return fmt.Errorf("%w: %d of the newest %d events (limit %.0f %%)",
+				ErrTooManyDead, b.dead, b.count, b.cfg.MaxRatio*100)
+		}
+	}
+	return nil
+}
+
+func (b *breaker) note(dead bool) {
+	if b.count < len(b.ring) {
+		b.count++
+	} else if b.ring[b.next] {
+		b.dead--
+	}
+	b.ring[b.next] = dead
+	if dead {
+		b.dead++
+	}
+	b.next = (b.next + 1) % len(b.ring)
+}

@@ -1,0 +1,159 @@
+// Package order says what becomes of an order event: how it is read, when it
+// is worked on, with what it is worked on together, and which end it finds.
+// It knows no Kafka, no SQL and no Redis; they are behind the interfaces that
+// this package declares.
+//
+// An event goes event (decode.go), schedule (scheduler.go), lock (hold.go),
+// ledger (worker.go), outcome (settle.go), offset (Marker). The effects have
+// one order: the database commits, then the outcome is published, then the
+// event is done, then its offset may be committed. Any two swapped, a crash
+// between them loses an order or an outcome; in this order a crash anywhere
+// makes the event come again, and the ledger knows it already.
+package order
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"orderconsumer/internal/stock"
+)
+
+// Ledger is where stock is deducted.
+type Ledger interface {
+	// Apply decides requests in the order given and makes their changes in one
+	// transaction: all of them, or none when it returns an error. Errors are
+	// wrapped in the sentinels of package stock as far as anything is known.
+	Apply(ctx context.Context, requests []stock.Request) ([]stock.Decision, error)
+}
+
+// Locker keeps other instances away from goods. It saves work; it is not
+// what makes the stock right.
+type Locker interface {
+	// Lock waits until all goods are free and takes them all, until ctx ends.
+	// Errors wrap ErrGoodsLocked (as a *GoodsLockedError) or
+	// ErrLockUnavailable.
+	Lock(ctx context.Context, goods []string) (Lease, error)
+}
+
+// Lease is goods that were locked.
+type Lease interface {
+	// Lost is closed when the goods are no longer ours.
+	Lost() <-chan struct{}
+	// Unlock gives the goods back.
+	Unlock(ctx context.Context) error
+}
+
+// Publisher appends messages to the log.
+type Publisher interface {
+	// Publish returns when every message is confirmed by the log, or with an
+	// error and the messages that are not. An unconfirmed message may have
+	// been appended all the same.
+	Publish(ctx context.Context, messages []Message) (unconfirmed []Message, err error)
+}
+
+// ErrPublish wraps the error of a publication that was not confirmed.
+var ErrPublish = errors.New("publication not confirmed")
+
+// ErrTooManyDead stops the flow: so many events in a row would be
+// dead-lettered that something is wrong with the program or its surroundings
+// and not with the events.
+var ErrTooManyDead = errors.New("too many dead letters")
+
+// FlowConfig says how a flow works. Every duration and bound is positive.
+type FlowConfig struct {
+	Topics Topics
+	// Group is the consumer group, named in retries and dead letters.
+	Group string
+	// Workers is the number of transactions at a time. More do not help one
+	// database, and on shared goods they wait for each other.
+	Workers   int
+	Scheduler SchedulerConfig
+	// LockBudget is how long a batch waits for goods that another instance
+	// holds before its orders go to a retry tier.
+	LockBudget time.Duration
+	// LockRequired makes work wait for Redis. Without it, work goes on under
+	// the database's own row locks while Redis is down.
+	LockRequired bool
+	// TransactionTimeout ends a transaction that hangs.
+	TransactionTimeout time.Duration
+	Breaker            BreakerConfig
+}
+
+// FlowDeps is what a flow works with.
+type FlowDeps struct {
+	Ledger    Ledger
+	Locker    Locker // nil: no lock, the database's row locks alone
+	Publisher Publisher
+	Observer  Observer
+	Now       func() time.Time
+}
+
+// Flow takes events in and settles each of them exactly once, or leaves it
+// unsettled when it is told to stop working. A flow lives as long as its
+// partitions are assigned; it is not used again.
+type Flow struct {
+	cfg      FlowConfig
+	deps     FlowDeps
+	sched    *scheduler
+	settling chan *batch // from workers to settlers
+	breaker  *breaker
+	pauses   pauses
+	gate     lockGate
+	busy     atomic.Int32 // workers that hold a batch
+	waiting  atomic.Int64 // events submitted and not yet settled
+}
+
+// NewFlow returns a flow that takes events once Run is called.
+func NewFlow(cfg FlowConfig, deps FlowDeps) *Flow {
+	return &Flow{
+		cfg:      cfg,
+		deps:     deps,
+		sched:    newScheduler(cfg.Scheduler, deps.Now),
+		settling: make(chan *batch, cfg.Workers),
+		breaker:  newBreaker(cfg.Breaker),
+		pauses:   pauses{observer: deps.Observer, down: make(map[string]bool)},
+		gate:     lockGate{now: deps.Now},
+	}
+}
+
+// Submit hands one message over; marker is told when it is settled. Submit
+// waits while too much is waiting already, and fails only when ctx ends or
+// the flow has been drained.
+func (f *Flow) Submit(ctx context.Context, m Message, marker Marker) error {
+	t := newTask(m, marker, f.deps.Now())
+	err := f.sched.submit(ctx, t)
+	if err != nil {
+		return fmt.Errorf("submit %s/%d@%d: %w", m.Topic, m.Partition, m.Offset, err)
+	}
+	f.deps.Observer.Waiting(int(f.waiting.Add(1)))
+	return nil
+}
+
+// Drain ends the intake. Run returns once all that was submitted is settled.
+func (f *Flow) Drain() { f.sched.close() }
+
+// Run works until the flow is drained, ctx ends, or it must not go on
+// (ErrTooManyDead). When ctx ends, transactions in flight are abandoned: their
+// events are not settled, and whoever reads them next finds out from the
+// ledger what became of them.
+func (f *Flow) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	workers, _ := errgroup.WithContext(ctx)
+	for range f.cfg.Workers {
+		workers.Go(func() error { return f.work(ctx) })
+		group.Go(func() error { return f.settleAll(ctx) })
+	}
+	group.Go(func() error {
+		defer close(f.settling) // nobody sends any more: let the settlers end
+		return workers.Wait()
+	})
+	err := group.Wait()
+	f.deps.Observer.Waiting(0)
+	f.deps.Observer.Busy(0)
+	return err
+}

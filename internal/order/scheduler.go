@@ -1,0 +1,308 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// errDrained ends a worker: the intake is closed and nothing waits any more.
+var errDrained = errors.New("scheduler drained")
+
+// SchedulerConfig bounds what waits and what is taken at once.
+type SchedulerConfig struct {
+	// MaxBatch is the most orders in one transaction. Raising it lowers the
+	// cost of an order and lengthens the time the goods stay locked.
+	MaxBatch int
+	// MaxBatchLines is the most lines in one transaction, so that a batch of
+	// large orders is no longer than one of small ones.
+	MaxBatchLines int
+	// LookAhead is how many waiting messages are considered for one batch. It
+	// bounds the time a worker spends choosing.
+	LookAhead int
+	// MaxWaiting and MaxWaitingBytes bound the messages that were read and not
+	// yet taken; beyond either, readers wait.
+	MaxWaiting      int
+	MaxWaitingBytes int
+	// ClaimAfter bounds overtaking: a message that has waited this long keeps
+	// its goods from every message behind it.
+	ClaimAfter time.Duration
+}
+
+// scheduler holds the messages that wait and forms batches whose goods no
+// other batch in flight has. It is a monitor: mu guards every field, and the
+// two conditions say what its callers wait for.
+//
+// Goods are busy until the batch's transaction is over, order ids until the
+// outcome is published. The second is what keeps one order's events in order:
+// a cancel that could overtake the publication of its create's outcome would
+// let the shop read released before deducted.
+type scheduler struct {
+	cfg SchedulerConfig
+	now func() time.Time
+
+	mu      sync.Mutex
+	room    *sync.Cond // a place for one more waiting message, or closed
+	work    *sync.Cond // something may be takeable, or closed
+	waiting []*task    // in the order they were submitted
+	bytes   int        // of waiting
+	goods   map[string]*batch
+	orders  map[string]struct{}
+	flying  int  // batches taken and not yet finished
+	closed  bool // no more submits
+
+	// The first blocked of waiting could not be taken by the last walk, and
+	// stay so until a key is freed; claims are what they keep from those
+	// behind. Without this, every submit would make an idle worker walk the
+	// whole queue again.
+	blocked int
+	claims  claims
+}
+
+// batch is what one worker takes: tasks whose goods it alone has.
+type batch struct {
+	tasks []*task
+	goods []string // each once, in the order first met
+	lines int
+}
+
+func newScheduler(cfg SchedulerConfig, now func() time.Time) *scheduler {
+	s := &scheduler{
+		cfg:    cfg,
+		now:    now,
+		goods:  make(map[string]*batch),
+		orders: make(map[string]struct{}),
+	}
+	s.room = sync.NewCond(&s.mu)
+	s.work = sync.NewCond(&s.mu)
+	return s
+}
+
+// submit hands a task over. It waits while too much is waiting already, and
+// gives up when ctx ends.
+func (s *scheduler) submit(ctx context.Context, t *task) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.full(t) && !s.closed && ctx.Err() == nil {
+		s.await(ctx, s.room)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.closed {
+		return errDrained
+	}
+	s.waiting = append(s.waiting, t)
+	s.bytes += t.bytes
+	s.work.Signal()
+	return nil
+}
+
+// full reports whether t has to wait. One message always fits, however large.
+func (s *scheduler) full(t *task) bool {
+	return len(s.waiting) >= s.cfg.MaxWaiting ||
+		len(s.waiting) > 0 && s.bytes+t.bytes > s.cfg.MaxWaitingBytes
+}
+
+// await waits on c until it is signalled or ctx ends.
+func (s *scheduler) await(ctx context.Context, c *sync.Cond) {
+	stop := context.AfterFunc(ctx, func() {
+		// Taking the mutex closes the gap between the caller's check of ctx
+		// and its Wait: without it the broadcast could fall in between and
+		// be missed for ever.
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		c.Broadcast()
+	})
+	defer stop()
+	c.Wait()
+}
+
+// next takes the next batch. It waits while nothing can be taken, and returns
+// errDrained once the intake is closed and everything has been taken.
+func (s *scheduler) next(ctx context.Context) (*batch, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		b := &batch{}
+		s.fill(b, false)
+		if len(b.tasks) > 0 {
+			s.flying++
+			return b, nil
+		}
+		if s.closed && len(s.waiting) == 0 {
+			s.work.Broadcast()
+			return nil, errDrained
+		}
+		s.await(ctx, s.work)
+	}
+}
+
+// topUp adds waiting orders whose goods the batch holds already. It is worth
+// calling when the batch had to wait for its lock.
+func (s *scheduler) topUp(b *batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fill(b, true)
+}
+
+// fill walks the queue and moves what can join into b. With heldOnly no goods
+// may be added to the batch, and the walk starts at the head, because what is
+// blocked for others may be free for b.
+func (s *scheduler) fill(b *batch, heldOnly bool) {
+	if heldOnly {
+		s.unblock()
+	}
+	var (
+		overdue = s.now().Add(-s.cfg.ClaimAfter)
+		limit   = min(len(s.waiting), s.cfg.LookAhead)
+		at      = min(s.blocked, limit)
+		kept    = s.waiting[:at]
+	)
+	for at < limit && len(b.tasks) < s.cfg.MaxBatch && b.lines < s.cfg.MaxBatchLines {
+		t := s.waiting[at]
+		at++
+		if s.joins(b, t, heldOnly) {
+			s.take(b, t)
+			continue
+		}
+		s.claims.order(t)
+		if t.since.Before(overdue) {
+			s.claims.goodsOf(t)
+		}
+		kept = append(kept, t)
+	}
+	s.blocked = len(kept)
+	if len(kept) < at {
+		kept = append(kept, s.waiting[at:]...)
+		clear(s.waiting[len(kept):])
+		s.waiting = kept
+		s.room.Broadcast()
+	}
+	if heldOnly {
+		s.unblock()
+	} else if s.blocked < len(s.waiting) && len(b.tasks) > 0 {
+		s.work.Signal() // what was not reached may be takeable by another worker
+	}
+}
+
+// unblock makes the next walk start at the head of the queue.
+func (s *scheduler) unblock() {
+	s.blocked = 0
+	s.claims = claims{}
+}
+
+// joins reports whether none of the task's keys is busy or claimed.
+func (s *scheduler) joins(b *batch, t *task, heldOnly bool) bool {
+	if t.fault != nil {
+		return true // touches no stock, waits for nobody
+	}
+	if _, busy := s.orders[t.event.OrderID]; busy || s.claims.hasOrder(t.event.OrderID) {
+		return false
+	}
+	for i := range t.event.Lines {
+		goods := t.event.Lines[i].Goods
+		owner := s.goods[goods]
+		if owner != b && (owner != nil || heldOnly) || s.claims.hasGoods(goods) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *scheduler) take(b *batch, t *task) {
+	s.bytes -= t.bytes
+	b.tasks = append(b.tasks, t)
+	if t.fault != nil {
+		return
+	}
+	b.lines += max(len(t.event.Lines), 1)
+	s.orders[t.event.OrderID] = struct{}{}
+	for i := range t.event.Lines {
+		goods := t.event.Lines[i].Goods
+		if s.goods[goods] == nil {
+			s.goods[goods] = b
+			b.goods = append(b.goods, goods)
+		}
+	}
+}
+
+// freeGoods gives the batch's goods back: its transaction is over.
+func (s *scheduler) freeGoods(b *batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, goods := range b.goods {
+		if s.goods[goods] == b {
+			delete(s.goods, goods)
+		}
+	}
+	s.unblock()
+	s.work.Broadcast()
+}
+
+// finish gives the batch's order ids back: its outcomes are published.
+func (s *scheduler) finish(b *batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range b.tasks {
+		if t.fault == nil {
+			delete(s.orders, t.event.OrderID)
+		}
+	}
+	s.flying--
+	s.unblock()
+	s.work.Broadcast()
+}
+
+// close ends the intake. What waits is still handed out.
+func (s *scheduler) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.work.Broadcast()
+	s.room.Broadcast()
+}
+
+// depth is how many messages wait and how many batches are in flight.
+func (s *scheduler) depth() (waiting, flying int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiting), s.flying
+}
+
+// claims are the keys that messages skipped in one walk keep from those
+// behind them.
+type claims struct {
+	orders map[string]struct{}
+	goods  map[string]struct{}
+}
+
+func (c *claims) order(t *task) {
+	if c.orders == nil {
+		c.orders = make(map[string]struct{})
+	}
+	c.orders[t.event.OrderID] = struct{}{}
+}
+
+func (c *claims) goodsOf(t *task) {
+	if c.goods == nil {
+		c.goods = make(map[string]struct{})
+	}
+	for i := range t.event.Lines {
+		c.goods[t.event.Lines[i].Goods] = struct{}{}
+	}
+}
+
+func (c *claims) hasOrder(id string) bool {
+	_, ok := c.orders[id]
+	return ok
+}
+
+func (c *claims) hasGoods(id string) bool {
+	_, ok := c.goods[id]
+	return ok
+}

@@ -1,0 +1,148 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"orderconsumer/internal/stock"
+)
+
+// againMost is how often a transaction that the database rolled back is run
+// before its batch is split. A deadlock is gone the second time; a row that is
+// held for six lock waits in a row is held by something that will not let go.
+const againMost = 6
+
+// work takes batches until the scheduler is drained or ctx ends.
+func (f *Flow) work(ctx context.Context) error {
+	for {
+		b, err := f.sched.next(ctx)
+		if err != nil {
+			return nil //nolint:nilerr // both ends, drained and stopped, are orderly
+		}
+		f.deps.Observer.Busy(int(f.busy.Add(1)))
+		f.process(ctx, b)
+		f.deps.Observer.Busy(int(f.busy.Add(-1)))
+		select {
+		case f.settling <- b:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// process answers every task of the batch: with a decision or with a failure.
+// The goods are free when it returns.
+func (f *Flow) process(ctx context.Context, b *batch) {
+	defer f.sched.freeGoods(b)
+	h := f.hold(ctx, b)
+	// The lock is given back before the outcome is published: from the commit
+	// on, the next holder reads what this transaction wrote.
+	defer h.release(ctx)
+	f.apply(ctx, h, undecided(b.tasks))
+}
+
+// undecided are the tasks that still need the ledger.
+func undecided(tasks []*task) []*task {
+	open := make([]*task, 0, len(tasks))
+	for _, t := range tasks {
+		switch {
+		case t.fault != nil:
+			t.failure = t.fault
+		case t.failure == nil:
+			open = append(open, t)
+		}
+	}
+	return open
+}
+
+// apply has the tasks decided in one transaction. When that fails for a
+// reason that is neither passing nor the surroundings', it halves the batch
+// until the culprit stands alone, so that one bad order takes no other with
+// it.
+func (f *Flow) apply(ctx context.Context, h *hold, tasks []*task) {
+	if len(tasks) == 0 {
+		return
+	}
+	decisions, err := f.transact(ctx, h, tasks)
+	if err == nil {
+		for i, t := range tasks {
+			t.decision = decisions[i]
+		}
+		return
+	}
+	if fate, _ := Classify(err); fate == Abandon || len(tasks) == 1 {
+		for _, t := range tasks {
+			t.failure = err
+		}
+		return
+	}
+	half := len(tasks) / 2
+	f.apply(ctx, h, tasks[:half])
+	f.apply(ctx, h, tasks[half:])
+}
+
+// transact runs the transaction until it is known what became of it. Passing
+// errors are tried again a bounded number of times, the surroundings' errors
+// for as long as they last.
+func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.Decision, error) {
+	requests := make([]stock.Request, len(tasks))
+	for i, t := range tasks {
+		requests[i] = t.request()
+	}
+	for again, n := 0, 1; ; n++ {
+		decisions, err := f.attempt(ctx, h, requests)
+		if err == nil {
+			f.pauses.over("database")
+			return decisions, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		switch fate, why := Classify(err); fate {
+		case Again:
+			if again++; again >= againMost {
+				return nil, err
+			}
+			f.deps.Observer.Retried(why)
+		case Pause:
+			f.pauses.on(why, err)
+		default:
+			return nil, err
+		}
+		err = rest(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		h.renew(ctx)
+	}
+}
+
+// attempt runs the transaction once, no longer than TransactionTimeout and no
+// longer than the goods are held.
+func (f *Flow) attempt(ctx context.Context, h *hold, requests []stock.Request) (_ []stock.Decision, err error) {
+	ctx, cancel := context.WithTimeout(ctx, f.cfg.TransactionTimeout)
+	defer cancel()
+	ctx, unwatch := h.watch(ctx)
+	defer unwatch()
+	defer func() {
+		if value := recover(); value != nil {
+			err = &panicError{value: value, stack: debug.Stack()}
+		}
+	}()
+	begin := time.Now()
+	decisions, err := f.deps.Ledger.Apply(ctx, requests)
+	switch {
+	case err == nil:
+		f.deps.Observer.Applied(len(requests), time.Since(begin))
+		return decisions, nil
+	case errors.Is(context.Cause(ctx), ErrLockLost):
+		return nil, fmt.Errorf("%w while %d orders were applied: %w", ErrLockLost, len(requests), err)
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
+		return nil, fmt.Errorf("%w: no answer within %s: %w", stock.ErrUnavailable, f.cfg.TransactionTimeout, err)
+	default:
+		return nil, fmt.Errorf("apply %d orders: %w", len(requests), err)
+	}
+}
