@@ -12,7 +12,7 @@ choose_brokers() {
 	1 | 3) ;;
 	*) die "--kafka-brokers is 1 or 3, not '$1'" ;;
 	esac
-	if [[ -e $dir/kafka/laid-out && $now != "$1" ]]; then
+	if kafka_has_data && [[ $now != "$1" ]]; then
 		die "Kafka's data here are of $now broker(s); next: scripts/servers down --purge kafka kafka2 kafka3"
 	fi
 	echo "$1" >"$dir/kafka-brokers"
@@ -20,7 +20,9 @@ choose_brokers() {
 
 brokers() { cat "$dir/kafka-brokers" 2>/dev/null || echo 1; }
 
-forget_brokers() { [[ -e $dir/kafka/laid-out ]] || rm -f "$dir/kafka-brokers"; }
+forget_brokers() { kafka_has_data || rm -f "$dir/kafka-brokers"; }
+
+kafka_has_data() { compgen -G "$dir/kafka*/laid-out" >/dev/null; }
 
 kafka_names() {
 	echo kafka

@@ -70,7 +70,8 @@ unpack_packages() {
 		mirror=$(debian_mirror)
 		rm -rf "$tree.part"
 		mkdir -p "$tree.part"
-		mmdebstrap --aptopt='Acquire::Check-Valid-Until "false"' --variant=extract --include="$3" \
+		# Nothing is configured, so nothing has to run inside the tree: this takes neither root nor a namespace.
+		mmdebstrap --mode=chrootless --variant=extract --include="$3" --aptopt='Acquire::Check-Valid-Until "false"' \
 			"$2" - "deb $mirror $2 main" 2>"$tree.log" |
 			tar -x --no-same-owner --exclude='./dev/*' --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' -C "$tree.part" ||
 			die "Debian $2 could not be unpacked: $(tail -n 5 "$tree.log")"

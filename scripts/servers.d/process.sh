@@ -43,6 +43,10 @@ start_process() {
 	echo "$! $(stat_field $! 22)" >"$dir/$name/pid"
 }
 
+# Enough for a database to flush what it holds. Not more: of three brokers the last waits for a majority that has
+# gone, and all of these servers are made to survive a SIGKILL.
+stop_seconds=15
+
 # stop_process NAME: SIGTERM, and SIGKILL for what has not heard it in time.
 stop_process() {
 	local pid
@@ -50,17 +54,17 @@ stop_process() {
 		pid=$(pid_of "$1")
 		kill -TERM "$pid"
 		kill -CONT "$pid" # a frozen process hears nothing before it thaws
-		if ! wait_until_gone "$1" "$wait_seconds"; then
-			say "$1 did not stop in $wait_seconds s: killed"
+		if ! wait_until_gone "$1"; then
+			say "$1 did not stop in $stop_seconds s: killed"
 			kill -KILL "$pid"
-			wait_until_gone "$1" 10
+			wait_until_gone "$1"
 		fi
 	fi
 }
 
-# wait_until_gone NAME SECONDS
+# wait_until_gone NAME: fails when it takes too long.
 wait_until_gone() {
-	local deadline=$(($(milliseconds) + $2 * 1000))
+	local deadline=$(($(milliseconds) + stop_seconds * 1000))
 	while alive "$1"; do
 		(($(milliseconds) < deadline)) || return 1
 		sleep 0.05
