@@ -1,0 +1,121 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"orderconsumer/internal/order"
+)
+
+// RedisSettings say where the lock lives.
+type RedisSettings struct {
+	URLs []string `name:"redis-url" env:"REDIS_URL" default:"redis://localhost:6379/0" help:"One Redis, or three or five independent ones for a quorum, comma-separated. rediss:// uses TLS."`
+}
+
+// DatabaseSettings say where the stock lives.
+type DatabaseSettings struct {
+	URL      string `name:"database-url" env:"DATABASE_URL" default:"mysql://orders:orders@localhost:3306/orders" help:"MySQL or MariaDB: mysql://user:password@host:port/database."`
+	Password string `name:"database-password-file" env:"DATABASE_PASSWORD_FILE" type:"path" help:"File whose first line replaces the password in the URL, so that it is in no environment and no process list."`
+}
+
+// GroupSettings name the consumer group and its topics.
+type GroupSettings struct {
+	Group      string          `env:"ORDERS_GROUP" default:"order-consumer" help:"Consumer group; retry and dead-letter topics carry its name."`
+	Topic      string          `env:"ORDERS_TOPIC" default:"orders" help:"Topic the order events come from."`
+	RetryAfter []time.Duration `name:"retry-after" env:"RETRY_AFTER" default:"5s,30s,5m" help:"Delay of each retry tier; an event that has been through all of them becomes a dead letter."`
+}
+
+func (s GroupSettings) topics() order.Topics {
+	return order.NewTopics(s.Topic, s.Group, s.RetryAfter)
+}
+
+// TopicSettings say how topics are created that do not exist.
+type TopicSettings struct {
+	Partitions  int `env:"TOPIC_PARTITIONS" default:"12" help:"Partitions of topics that are created; the most instances that can share the work."`
+	Replication int `env:"TOPIC_REPLICATION" default:"1" help:"Replicas of topics that are created; 3 on a real cluster."`
+}
+
+// LockSettings say how goods are locked against other instances.
+type LockSettings struct {
+	Mode   string        `name:"lock" env:"LOCK" default:"optional" enum:"off,optional,required" help:"off: the database's row locks alone. optional: goes on without Redis when Redis is down. required: waits for it."`
+	Expiry time.Duration `name:"lock-expiry" env:"LOCK_EXPIRY" default:"3s" help:"How long a crashed instance's goods stay locked; extended while a transaction runs."`
+	Budget time.Duration `name:"lock-budget" env:"LOCK_BUDGET" default:"10s" help:"How long orders wait for goods another instance holds before they go to a retry tier."`
+	Prefix string        `name:"lock-prefix" env:"LOCK_PREFIX" default:"lock:{goods}:" help:"What the keys of locked goods begin with; the part in braces keeps them in one slot of a cluster."`
+}
+
+// FlowSettings bound the work of one instance.
+type FlowSettings struct {
+	Workers            int           `env:"WORKERS" default:"2" help:"Transactions at a time. More do not help one database."`
+	BatchSize          int           `env:"BATCH_SIZE" default:"1000" help:"Most orders in one transaction."`
+	BatchLines         int           `env:"BATCH_LINES" default:"4000" help:"Most order lines in one transaction."`
+	MaxWaiting         int           `env:"MAX_WAITING" default:"8000" help:"Most messages read and not yet taken by a worker."`
+	MaxWaitingBytes    int           `env:"MAX_WAITING_BYTES" default:"33554432" help:"Most bytes of them."`
+	ClaimAfter         time.Duration `env:"CLAIM_AFTER" default:"200ms" help:"After this a waiting order keeps its goods from those behind it."`
+	TransactionTimeout time.Duration `env:"TRANSACTION_TIMEOUT" default:"15s" help:"A transaction that takes longer is given up and run again."`
+	MaxDeadRatio       float64       `env:"MAX_DEAD_RATIO" default:"0.5" help:"Share of dead letters among the newest thousand events at which the consumer stops; 0 never stops."`
+	MinDead            int           `env:"MIN_DEAD" default:"100" help:"Fewest dead letters that can stop the consumer."`
+}
+
+// MemberSettings say how the group is joined and left.
+type MemberSettings struct {
+	SessionTimeout time.Duration `env:"SESSION_TIMEOUT" default:"10s" help:"How long a crashed instance keeps its partitions. Below 6s a busy machine is taken for a dead one."`
+	DrainTimeout   time.Duration `env:"DRAIN_TIMEOUT" default:"5s" help:"How long work in flight may take to end at a rebalance or a stop; less than the session timeout."`
+	CommitEvery    time.Duration `env:"COMMIT_EVERY" default:"200ms" help:"Time between two commits of offsets."`
+	AcceptDataLoss bool          `env:"ACCEPT_DATA_LOSS" help:"Go on when the log lost messages before they were read, instead of refusing to start."`
+}
+
+// ConsumerSettings are all settings of a running consumer.
+type ConsumerSettings struct {
+	Kafka    KafkaSettings    `embed:""`
+	Redis    RedisSettings    `embed:""`
+	Database DatabaseSettings `embed:""`
+	Group    GroupSettings    `embed:""`
+	Topics   TopicSettings    `embed:""`
+	Lock     LockSettings     `embed:""`
+	Flow     FlowSettings     `embed:""`
+	Member   MemberSettings   `embed:""`
+	HTTP     string           `name:"http" env:"HTTP_ADDR" default:"localhost:8080" help:"Address of the API, health and metrics; empty for none. Only this machine is served unless told otherwise."`
+}
+
+// Bounds of settings. Below them things do not work, above them they do not
+// work as anybody would mean it.
+const (
+	maxWorkers    = 64
+	maxBatchSize  = 10_000
+	maxPartitions = 1_000
+	minSession    = time.Second
+)
+
+// validate refuses settings that cannot work, naming each with its reason.
+func (s ConsumerSettings) validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(s.Group.Group != "", "group is empty")
+	check(s.Group.Topic != "", "topic is empty")
+	for i, delay := range s.Group.RetryAfter {
+		check(delay > 0, "retry-after: %s is not positive", delay)
+		check(i == 0 || delay > s.Group.RetryAfter[i-1], "retry-after: %s is not longer than the tier before it", delay)
+	}
+	check(s.Topics.Partitions >= 1 && s.Topics.Partitions <= maxPartitions, "partitions: want 1 to %d, got %d", maxPartitions, s.Topics.Partitions)
+	check(s.Topics.Replication >= 1, "replication: want at least 1, got %d", s.Topics.Replication)
+	check(s.Flow.Workers >= 1 && s.Flow.Workers <= maxWorkers, "workers: want 1 to %d, got %d", maxWorkers, s.Flow.Workers)
+	check(s.Flow.BatchSize >= 1 && s.Flow.BatchSize <= maxBatchSize, "batch-size: want 1 to %d, got %d", maxBatchSize, s.Flow.BatchSize)
+	check(s.Flow.BatchLines >= 1, "batch-lines: want at least 1, got %d", s.Flow.BatchLines)
+	check(s.Flow.MaxWaiting >= 1, "max-waiting: want at least 1, got %d", s.Flow.MaxWaiting)
+	check(s.Flow.MaxWaitingBytes >= 1, "max-waiting-bytes: want at least 1, got %d", s.Flow.MaxWaitingBytes)
+	check(s.Flow.ClaimAfter > 0, "claim-after: want more than 0, got %s", s.Flow.ClaimAfter)
+	check(s.Flow.TransactionTimeout > 0, "transaction-timeout: want more than 0, got %s", s.Flow.TransactionTimeout)
+	check(s.Flow.MaxDeadRatio >= 0 && s.Flow.MaxDeadRatio <= 1, "max-dead-ratio: want 0 to 1, got %g", s.Flow.MaxDeadRatio)
+	check(s.Lock.Budget > 0, "lock-budget: want more than 0, got %s", s.Lock.Budget)
+	check(s.Member.SessionTimeout >= minSession, "session-timeout: want at least %s, got %s", minSession, s.Member.SessionTimeout)
+	check(s.Member.DrainTimeout > 0 && s.Member.DrainTimeout < s.Member.SessionTimeout,
+		"drain-timeout: want more than 0 and less than the session timeout %s, got %s: no heartbeats are sent while draining",
+		s.Member.SessionTimeout, s.Member.DrainTimeout)
+	check(s.Member.CommitEvery > 0, "commit-every: want more than 0, got %s", s.Member.CommitEvery)
+	return errors.Join(errs...)
+}

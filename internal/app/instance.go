@@ -1,0 +1,344 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+
+	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/lock"
+	"orderconsumer/internal/order"
+	"orderconsumer/internal/stock/ledger"
+	"orderconsumer/internal/telemetry"
+	"orderconsumer/internal/web"
+)
+
+const (
+	// lookAhead is how many batches' worth of waiting orders is considered for
+	// one batch.
+	lookAhead = 4
+	// deadWindow is the number of newest events the breaker looks at.
+	deadWindow = 1000
+	// partitionWindow is the most messages of one partition in flight: those
+	// that wait, in every worker's batch, and behind one that does not end.
+	partitionWindow = 20_000
+	// lagEvery is how often the lag is measured. It costs three requests.
+	lagEvery = 5 * time.Second
+	// messageBytes is the largest message retry and dead-letter topics take:
+	// the largest event, and as much again for headers.
+	messageBytes = 2 << 20
+	// prepareTimeout bounds the creation of topics at the start.
+	prepareTimeout = 30 * time.Second
+)
+
+// Options are what a program brings along besides its settings.
+type Options struct {
+	Log *slog.Logger
+	// OpenLedger opens the database of a URL.
+	OpenLedger func(ctx context.Context, url string) (*ledger.Ledger, error)
+	// OnListen is told the address of the API; may be nil.
+	OnListen func(net.Addr)
+	// WrapLedger stands between the flow and the ledger; may be nil. Tests and
+	// drills make it fail.
+	WrapLedger func(order.Ledger) order.Ledger
+}
+
+// Instance is one running consumer, wired like this:
+//
+//	kafka.Consumer -> order.Flow -> lock.Locker -> ledger.Ledger
+//	      ^              |                            ^
+//	      | watermark    v                            |
+//	      +------- kafka.Publisher          web.Server (reads)
+//
+// The consumer makes a flow for each generation. Everything reports to the
+// observer, which feeds metrics, health and log.
+type Instance struct {
+	settings  ConsumerSettings
+	options   Options
+	log       *slog.Logger
+	client    *kafka.Client
+	publisher *kafka.Publisher
+	redis     []redis.UniversalClient
+	locker    *lock.Locker // nil: the lock is off
+	ledger    *ledger.Ledger
+	metrics   *telemetry.Metrics
+	health    *telemetry.Health
+	observer  *observer
+}
+
+// OpenInstance opens everything a consumer needs. Close gives it back.
+func OpenInstance(ctx context.Context, s ConsumerSettings, o Options) (_ *Instance, err error) {
+	err = s.validate()
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	i := &Instance{settings: s, options: o, log: o.Log}
+	defer func() {
+		if err != nil {
+			i.Close()
+		}
+	}()
+	i.client, err = s.Kafka.client("order-consumer")
+	if err != nil {
+		return nil, &failure{code: ExitUsage, err: err}
+	}
+	err = i.openLock()
+	if err != nil {
+		return nil, &failure{code: ExitUsage, err: err}
+	}
+	url, err := s.Database.resolved()
+	if err != nil {
+		return nil, &failure{code: ExitUsage, err: err}
+	}
+	i.ledger, err = o.OpenLedger(ctx, url)
+	if err != nil {
+		return nil, &failure{code: ExitUnreachable, err: err, try: "consumer doctor"}
+	}
+	i.observe()
+	i.publisher = i.client.NewPublisher(i.metrics)
+	return i, nil
+}
+
+func (i *Instance) openLock() error {
+	if i.settings.Lock.Mode == lockOff {
+		return nil
+	}
+	clients, err := lock.NewClients(i.settings.Redis.URLs, lock.ClientConfig{Name: "order-consumer"})
+	if err != nil {
+		return err
+	}
+	i.redis = clients
+	i.locker, err = lock.New(clients, lock.Config{Prefix: i.settings.Lock.Prefix, Expiry: i.settings.Lock.Expiry})
+	return err
+}
+
+// Modes of the lock.
+const (
+	lockOff      = "off"
+	lockRequired = "required"
+)
+
+func (i *Instance) observe() {
+	build := buildOf("consumer")
+	i.metrics = telemetry.NewMetrics(telemetry.MetricsConfig{
+		Group:        i.settings.Group.Group,
+		WorkersLimit: i.settings.Flow.Workers,
+		Version:      build.Version,
+		Revision:     build.Revision,
+	})
+	health := telemetry.HealthConfig{Required: []string{telemetry.DependencyDatabase, telemetry.DependencyKafka}}
+	switch i.settings.Lock.Mode {
+	case lockOff:
+	case lockRequired:
+		health.Required = append(health.Required, telemetry.DependencyRedis)
+	default:
+		health.Optional = append(health.Optional, telemetry.DependencyRedis)
+	}
+	i.health = telemetry.NewHealth(health)
+	i.observer = newObserver(i.metrics, i.health, i.log)
+}
+
+// Close gives everything back. It is called after Run has returned.
+func (i *Instance) Close() {
+	var errs []error
+	if i.publisher != nil {
+		errs = append(errs, i.publisher.Close())
+	}
+	if i.locker != nil {
+		i.locker.Close()
+	}
+	for _, client := range i.redis {
+		errs = append(errs, client.Close())
+	}
+	if i.ledger != nil {
+		errs = append(errs, i.ledger.Close())
+	}
+	if i.client != nil {
+		i.client.Close()
+	}
+	if err := errors.Join(errs...); err != nil {
+		i.log.Warn("connections not closed cleanly", "error", err)
+	}
+}
+
+// Prepare creates the topics that are missing. It must come before Run: a
+// member that joins before its topics exist is given nothing to read.
+func (i *Instance) Prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	created, err := i.client.EnsureTopics(ctx, i.settings.topicSpecs())
+	if err != nil {
+		return &failure{code: ExitUnreachable, err: err, try: "consumer doctor"}
+	}
+	for _, topic := range created {
+		i.log.Info("topic created", "topic", topic, "partitions", i.settings.Topics.Partitions)
+	}
+	return nil
+}
+
+// topicSpecs are the topics of the group as they are created.
+func (s ConsumerSettings) topicSpecs() []kafka.TopicSpec {
+	var specs []kafka.TopicSpec
+	topics := s.Group.topics()
+	for _, name := range topics.All() {
+		spec := kafka.TopicSpec{Name: name, Partitions: s.Topics.Partitions, Replication: s.Topics.Replication}
+		if name != topics.Input && name != topics.Results {
+			spec.MaxMessageBytes = messageBytes
+		}
+		specs = append(specs, spec)
+	}
+	return specs
+}
+
+// Run works until take ends, then lets what is in flight come to its end;
+// when work ends, that is given up. The API stays up until the very end:
+// probes and metrics are wanted while the rest drains.
+func (i *Instance) Run(take, work context.Context) error {
+	around, stopAround := context.WithCancel(context.WithoutCancel(take))
+	group, around := errgroup.WithContext(around)
+	if i.settings.HTTP != "" {
+		server, err := i.server()
+		if err != nil {
+			stopAround()
+			return err
+		}
+		group.Go(func() error { return server.Run(around) })
+	}
+	group.Go(func() error { i.health.Poll(around, telemetry.PollConfig{Checks: i.checks()}); return nil })
+	group.Go(func() error { i.measureLag(around); return nil })
+	group.Go(func() error {
+		defer stopAround()
+		// An API that cannot be served ends the consumer too.
+		take, stopTaking := context.WithCancel(take)
+		defer stopTaking()
+		defer context.AfterFunc(around, stopTaking)()
+		defer context.AfterFunc(take, i.health.Drain)()
+		return i.consumer().Run(take, work)
+	})
+	return group.Wait()
+}
+
+func (i *Instance) server() (*web.Server, error) {
+	return web.New(web.Config{Addr: i.settings.HTTP, OnListen: i.options.OnListen}, web.Deps{
+		Orders:  i.ledger,
+		Levels:  i.ledger,
+		Health:  i.health,
+		Metrics: i.metrics.Handler(),
+		Log:     i.log,
+	})
+}
+
+// checks are what readiness asks.
+func (i *Instance) checks() []telemetry.Check {
+	checks := []telemetry.Check{
+		{Name: telemetry.DependencyDatabase, Probe: i.ledger.Ping},
+		{Name: telemetry.DependencyKafka, Probe: func(ctx context.Context) error {
+			_, err := i.client.Ping(ctx)
+			return err
+		}},
+	}
+	if i.locker != nil {
+		checks = append(checks, telemetry.Check{Name: telemetry.DependencyRedis, Probe: i.locker.Ping})
+	}
+	return checks
+}
+
+func (i *Instance) consumer() *kafka.Consumer {
+	s, topics := i.settings, i.settings.Group.topics()
+	var tiers []string
+	for _, tier := range topics.Tiers {
+		tiers = append(tiers, tier.Topic)
+	}
+	return i.client.NewConsumer(kafka.ConsumerConfig{
+		Group:            s.Group.Group,
+		Topics:           topics.Consumed(),
+		Tiers:            tiers,
+		SessionTimeout:   s.Member.SessionTimeout,
+		RebalanceTimeout: s.Member.SessionTimeout + s.Member.DrainTimeout,
+		DrainTimeout:     s.Member.DrainTimeout,
+		CommitEvery:      s.Member.CommitEvery,
+		Window:           partitionWindow,
+		AcceptDataLoss:   s.Member.AcceptDataLoss,
+	}, i.newFlow, i.observer, i.log)
+}
+
+func (i *Instance) newFlow() *order.Flow {
+	s := i.settings
+	deps := order.FlowDeps{
+		Ledger:    i.ledger,
+		Publisher: i.publisher,
+		Observer:  i.observer,
+		Now:       time.Now,
+	}
+	if i.locker != nil {
+		deps.Locker = goodsLocker{i.locker}
+	}
+	if i.options.WrapLedger != nil {
+		deps.Ledger = i.options.WrapLedger(deps.Ledger)
+	}
+	return order.NewFlow(order.FlowConfig{
+		Topics:  s.Group.topics(),
+		Group:   s.Group.Group,
+		Workers: s.Flow.Workers,
+		Scheduler: order.SchedulerConfig{
+			MaxBatch:        s.Flow.BatchSize,
+			MaxBatchLines:   s.Flow.BatchLines,
+			LookAhead:       lookAhead * s.Flow.BatchSize,
+			MaxWaiting:      s.Flow.MaxWaiting,
+			MaxWaitingBytes: s.Flow.MaxWaitingBytes,
+			ClaimAfter:      s.Flow.ClaimAfter,
+		},
+		LockBudget:         s.Lock.Budget,
+		LockRequired:       s.Lock.Mode == lockRequired,
+		TransactionTimeout: s.Flow.TransactionTimeout,
+		Breaker: order.BreakerConfig{
+			Window:   deadWindow,
+			MinDead:  s.Flow.MinDead,
+			MaxRatio: s.Flow.MaxDeadRatio,
+		},
+	}, deps)
+}
+
+// measureLag tells the metrics how far behind the group is.
+func (i *Instance) measureLag(ctx context.Context) {
+	tick := time.NewTicker(lagEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		positions, err := i.client.Positions(ctx, i.settings.Group.Group, i.settings.Group.topics().Consumed())
+		if err != nil {
+			continue // readiness tells that the brokers are away
+		}
+		for _, p := range positions {
+			i.metrics.Lag(p.Topic, p.Partition, p.Lag(), i.observer.age(p.Lag()))
+		}
+	}
+}
+
+// WaitSettled returns when everything that stood in the input topic at the
+// call has been settled by the group.
+func (i *Instance) WaitSettled(ctx context.Context, progress func(left int64)) error {
+	topics := i.settings.Group.topics()
+	var tiers []string
+	for _, tier := range topics.Tiers {
+		tiers = append(tiers, tier.Topic)
+	}
+	err := i.client.WaitSettled(ctx, i.settings.Group.Group, topics.Input, tiers, progress)
+	if err != nil {
+		return fmt.Errorf("wait for group %s to settle %s: %w", i.settings.Group.Group, topics.Input, err)
+	}
+	return nil
+}
+
+// Settled are the events this instance has settled, by outcome.
+func (i *Instance) Settled() map[string]int64 { return i.observer.settled() }

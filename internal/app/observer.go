@@ -1,0 +1,115 @@
+package app
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"orderconsumer/internal/order"
+	"orderconsumer/internal/telemetry"
+)
+
+// observer passes on what the flow and the group report: everything to the
+// metrics, what concerns health to health, and to the log what a person should
+// read. It counts for the summary at the end.
+type observer struct {
+	*telemetry.Metrics
+	health *telemetry.Health
+	log    *slog.Logger
+	oldest atomic.Int64 // Unix nanoseconds of the oldest message in flight; 0: none
+
+	mu     sync.Mutex
+	counts map[string]int64     // settled events by outcome
+	said   map[string]time.Time // when a pause was last written, by dependency
+}
+
+// pauseEvery is how often a pause that lasts is written again.
+const pauseEvery = 10 * time.Second
+
+func newObserver(m *telemetry.Metrics, h *telemetry.Health, log *slog.Logger) *observer {
+	o := &observer{
+		Metrics: m, health: h, log: log,
+		counts: make(map[string]int64),
+		said:   make(map[string]time.Time),
+	}
+	h.WatchProgress(o.oldestInFlight)
+	return o
+}
+
+// Settled implements order.Observer.
+func (o *observer) Settled(s order.Settlement) {
+	o.Metrics.Settled(s)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.counts[s.Outcome]++
+}
+
+// Paused implements order.Observer.
+func (o *observer) Paused(dependency string, err error) {
+	o.Metrics.Paused(dependency, err)
+	o.health.Paused(dependency, err)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err == nil {
+		delete(o.said, dependency)
+		o.log.Info("going on", "dependency", dependency)
+		return
+	}
+	if time.Since(o.said[dependency]) > pauseEvery {
+		o.said[dependency] = time.Now()
+		o.log.Warn("work stands still, trying again", "dependency", dependency, "error", err)
+	}
+}
+
+// LockFailed implements order.Observer.
+func (o *observer) LockFailed(reason string) {
+	o.Metrics.LockFailed(reason)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	const key = "lock "
+	if time.Since(o.said[key+reason]) > pauseEvery {
+		o.said[key+reason] = time.Now()
+		o.log.Warn("goods not locked or lock lost; the database's row locks guard the stock", "reason", reason)
+	}
+}
+
+// Joined implements kafka.Observer.
+func (o *observer) Joined(joined bool) { o.health.Joined(joined) }
+
+// OldestInFlight implements kafka.Observer.
+func (o *observer) OldestInFlight(since time.Time) {
+	if since.IsZero() {
+		o.oldest.Store(0)
+		return
+	}
+	o.oldest.Store(since.UnixNano())
+}
+
+func (o *observer) oldestInFlight() time.Time {
+	if ns := o.oldest.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
+
+// age of the oldest message in flight stands for the age of a partition's lag:
+// a partition without lag has none.
+func (o *observer) age(lag int64) time.Duration {
+	since := o.oldestInFlight()
+	if lag == 0 || since.IsZero() {
+		return 0
+	}
+	return time.Since(since)
+}
+
+// settled is a copy of the counts so far.
+func (o *observer) settled() map[string]int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	counts := make(map[string]int64, len(o.counts))
+	for outcome, n := range o.counts {
+		counts[outcome] = n
+	}
+	return counts
+}
