@@ -49,6 +49,14 @@ type Summary struct {
 	Took      time.Duration
 }
 
+// AuditOptions is who is told about an audit while it runs. Both may be nil.
+type AuditOptions struct {
+	// Report is called for every finding.
+	Report func(Finding)
+	// Progress is called now and then with what was seen so far.
+	Progress func(Summary)
+}
+
 // Clean reports that nothing was found.
 func (s *Summary) Clean() bool { return s.Findings == 0 }
 

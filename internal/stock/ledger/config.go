@@ -1,0 +1,181 @@
+package ledger
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+const (
+	defaultPort = "3306"
+
+	// DefaultMaxConns serves two workers, look-ups and the jobs beside them. More
+	// transactions at once on the same goods only wait for each other.
+	DefaultMaxConns = 8
+
+	// defaultConnectTimeout, defaultReadTimeout and defaultWriteTimeout bound how
+	// long a server that hangs can hold a worker; the driver's own default is
+	// for ever.
+	defaultConnectTimeout = 2 * time.Second
+	defaultReadTimeout    = 5 * time.Second
+	defaultWriteTimeout   = 5 * time.Second
+
+	// defaultLockWait is how long the server waits for a row. It must be shorter
+	// than the read timeout, or the answer "lock wait timeout" never arrives. It
+	// is also how long a transaction whose client vanished can hold its rows.
+	defaultLockWait = 3 * time.Second
+
+	// slowReadTimeout is the patience with a migration.
+	slowReadTimeout = 15 * time.Minute
+
+	// connMaxLifetime lets a restarted or moved server be found again and stays
+	// under every sensible wait_timeout.
+	connMaxLifetime = 5 * time.Minute
+	connMaxIdleTime = time.Minute
+)
+
+// Config says how to reach a MySQL or MariaDB server.
+type Config struct {
+	// URL is mysql://user:password@host:port/database. Characters that mean
+	// something in a URL are percent-encoded. Options may follow as a query:
+	// tls=true|skip-verify|preferred, tls-ca=FILE, and the durations timeout,
+	// readTimeout, writeTimeout, lockWait.
+	URL string
+	// MaxConns bounds the connections; zero means DefaultMaxConns.
+	MaxConns int
+	// Clock tells the time that is recorded; nil means time.Now.
+	Clock func() time.Time
+}
+
+// urlHint ends every complaint about a URL.
+const urlHint = "want mysql://user:password@host:port/database"
+
+// driverConfig turns the URL into the driver's configuration. No error repeats
+// the URL or the password.
+func (c *Config) driverConfig() (*mysql.Config, error) {
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		// The parser's own message quotes the whole URL.
+		reason := err
+		var parse *url.Error
+		if errors.As(err, &parse) {
+			reason = parse.Err
+		}
+		if strings.Contains(reason.Error(), "invalid port") || strings.Contains(reason.Error(), "invalid userinfo") {
+			return nil, fmt.Errorf("database URL: not a URL; percent-encode special characters of the password (@ is %%40, / is %%2F, : is %%3A, # is %%23); %s", urlHint)
+		}
+		return nil, fmt.Errorf("database URL: not a URL; percent-encode special characters of user and password; %s", urlHint)
+	}
+	switch {
+	case c.URL == "":
+		return nil, fmt.Errorf("database URL: empty; set DATABASE_URL, %s", urlHint)
+	case u.Scheme != "mysql" && u.Scheme != "mariadb":
+		return nil, fmt.Errorf("database URL: scheme %q; %s (the same for MariaDB)", u.Scheme, urlHint)
+	case u.Hostname() == "":
+		return nil, fmt.Errorf("database URL: no host; %s", urlHint)
+	case u.User.Username() == "":
+		return nil, fmt.Errorf("database URL: no user; %s", urlHint)
+	case u.Fragment != "":
+		return nil, fmt.Errorf("database URL: has a # in it; write it as %%23; %s", urlHint)
+	}
+	name := strings.TrimPrefix(u.Path, "/")
+	if name == "" || strings.Contains(name, "/") {
+		return nil, fmt.Errorf("database URL: names no database, or more than one; %s", urlHint)
+	}
+	port := u.Port()
+	if port == "" {
+		port = defaultPort
+	}
+
+	cfg := mysql.NewConfig()
+	cfg.Net = "tcp"
+	cfg.Addr = net.JoinHostPort(u.Hostname(), port)
+	cfg.User = u.User.Username()
+	cfg.Passwd, _ = u.User.Password()
+	cfg.DBName = name
+	cfg.Loc = time.UTC
+	cfg.ParseTime = true
+	cfg.InterpolateParams = true // one round trip for each statement with parameters, not three
+	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = defaultConnectTimeout, defaultReadTimeout, defaultWriteTimeout
+	cfg.Logger = &mysql.NopLogger{} // errors are returned
+	lockWait, err := applyOptions(cfg, u.Query(), u.Hostname())
+	if err != nil {
+		return nil, fmt.Errorf("database URL: %w", err)
+	}
+	if lockWait >= cfg.ReadTimeout {
+		return nil, fmt.Errorf("database URL: lockWait %s is not below readTimeout %s: the server's answer would never be read", lockWait, cfg.ReadTimeout)
+	}
+	cfg.Params = map[string]string{
+		"innodb_lock_wait_timeout": strconv.Itoa(max(1, int(lockWait.Seconds()))),
+		// Without strict mode an id that is too long is cut, and two orders become one.
+		"sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+	}
+	return cfg, nil
+}
+
+// refused are options of the driver that would make the ledger wrong.
+var refused = map[string]string{
+	"clientFoundRows": "it changes the row counts that the ledger checks",
+	"multiStatements": "it widens what an injected text could do, and nothing here needs it",
+}
+
+// applyOptions sets what the URL's query says and returns the row lock wait.
+func applyOptions(cfg *mysql.Config, query url.Values, host string) (time.Duration, error) {
+	lockWait := defaultLockWait
+	durations := map[string]*time.Duration{
+		"timeout": &cfg.Timeout, "readTimeout": &cfg.ReadTimeout, "writeTimeout": &cfg.WriteTimeout, "lockWait": &lockWait,
+	}
+	for option, values := range query {
+		value := values[len(values)-1]
+		if why, bad := refused[option]; bad {
+			return 0, fmt.Errorf("option %s is not allowed: %s; remove it", option, why)
+		}
+		if target, ok := durations[option]; ok {
+			d, err := time.ParseDuration(value)
+			if err != nil || d <= 0 {
+				return 0, fmt.Errorf("option %s=%s: want a duration such as 5s", option, value)
+			}
+			*target = d
+			continue
+		}
+		switch option {
+		case "tls":
+			if !slices.Contains([]string{"true", "false", "skip-verify", "preferred"}, value) {
+				return 0, fmt.Errorf("option tls=%s: want true, false, skip-verify or preferred", value)
+			}
+			cfg.TLSConfig = value
+		case "tls-ca":
+			conf, err := tlsFromFile(value, host)
+			if err != nil {
+				return 0, err
+			}
+			cfg.TLS = conf
+		default:
+			return 0, fmt.Errorf("unknown option %s: there are tls, tls-ca, timeout, readTimeout, writeTimeout and lockWait", option)
+		}
+	}
+	return lockWait, nil
+}
+
+// tlsFromFile trusts the certificates in a PEM file and no other.
+func tlsFromFile(path, host string) (*tls.Config, error) {
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("option tls-ca: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("option tls-ca: no certificate in %s", path)
+	}
+	return &tls.Config{RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12}, nil
+}

@@ -1,0 +1,92 @@
+// Package ledger keeps the stock in a SQL database, through GORM: the levels,
+// the orders and the movements between them. Each batch of requests is one
+// transaction, and that transaction is where "at most once" and "never oversold"
+// become true; everything around it may fail, repeat and overlap.
+//
+// MySQL 8.4 and later and MariaDB 10.11 and later are opened by [Open]; package
+// ledger/sqlite opens the same ledger in a file.
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+)
+
+// Ledger is the stock in a database. It is safe for concurrent use.
+type Ledger struct {
+	db       *gorm.DB
+	pool     *sql.DB
+	slow     *sql.DB // for statements that may take minutes: migrations
+	dialect  Dialect
+	clock    func() time.Time
+	maxConns int
+}
+
+// Backend is an open database for [New].
+type Backend struct {
+	Dialect Dialect
+	// Gorm is GORM's dialector over Pool.
+	Gorm gorm.Dialector
+	// Pool serves everything but migrations; MaxConns is its limit.
+	Pool     *sql.DB
+	MaxConns int
+	// Slow serves migrations, which may take longer than Pool waits for an answer.
+	Slow *sql.DB
+	// Clock tells the time that is recorded; nil means time.Now.
+	Clock func() time.Time
+}
+
+// New returns a ledger over an open database and takes over closing it, also
+// when it fails. Programs use [Open] or the sqlite package's.
+func New(b Backend) (*Ledger, error) {
+	db, err := gorm.Open(b.Gorm, &gorm.Config{
+		// The ledger begins and ends its transactions itself: GORM's own would
+		// hide whether an error came before COMMIT or from it.
+		SkipDefaultTransaction:   true,
+		DisableNestedTransaction: true,
+		TranslateError:           true,
+		PrepareStmt:              false,
+		// Errors are returned; logging them here would tell them twice.
+		Logger: logger.Discard,
+	})
+	l := &Ledger{db: db, pool: b.Pool, slow: b.Slow, dialect: b.Dialect, clock: b.Clock, maxConns: max(b.MaxConns, 1)}
+	if l.clock == nil {
+		l.clock = time.Now
+	}
+	if err != nil {
+		_ = l.Close()
+		return nil, fmt.Errorf("open gorm: %w", err)
+	}
+	return l, nil
+}
+
+// Dialect names the kind of server: mysql, mariadb or sqlite.
+func (l *Ledger) Dialect() string { return l.dialect.Name }
+
+// Ping reports whether the database answers. The error wraps
+// [stock.ErrUnavailable] unless ctx ended.
+func (l *Ledger) Ping(ctx context.Context) error {
+	if err := l.pool.PingContext(ctx); err != nil {
+		return fmt.Errorf("ping database: %w", l.translateBegin(ctx, err))
+	}
+	return nil
+}
+
+// Close closes all connections. Transactions in flight fail.
+func (l *Ledger) Close() error {
+	err := l.pool.Close()
+	if l.slow != nil && l.slow != l.pool {
+		if slowErr := l.slow.Close(); err == nil {
+			err = slowErr
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("close database: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/pressly/goose/v3"
+	gormmysql "gorm.io/driver/mysql"
+)
+
+//go:embed migrations/mysql/*.sql
+var mysqlMigrations embed.FS
+
+// Open connects to a MySQL or MariaDB server and finds out which it is. It
+// fails with an error that wraps [stock.ErrUnavailable] when the server does not
+// answer or does not let us in. The tables are made by [Ledger.Migrate].
+func Open(ctx context.Context, cfg Config) (*Ledger, error) {
+	conf, err := cfg.driverConfig()
+	if err != nil {
+		return nil, err
+	}
+	maxConns := cfg.MaxConns
+	if maxConns <= 0 {
+		maxConns = DefaultMaxConns
+	}
+	pool, err := openPool(conf, maxConns)
+	if err != nil {
+		return nil, err
+	}
+	patient := conf.Clone()
+	patient.ReadTimeout = slowReadTimeout
+	slow, err := openPool(patient, 2)
+	if err != nil {
+		_ = pool.Close()
+		return nil, err
+	}
+
+	var version string
+	dialect := mysqlDialect()
+	if err := pool.QueryRowContext(ctx, "SELECT VERSION()").Scan(&version); err != nil {
+		_, _ = pool.Close(), slow.Close()
+		probe := &Ledger{dialect: dialect}
+		return nil, fmt.Errorf("connect to database %s at %s as %s: %w", conf.DBName, conf.Addr, conf.User, probe.translateBegin(ctx, err))
+	}
+	if strings.Contains(version, "MariaDB") {
+		dialect = mariadbDialect()
+	}
+	return New(Backend{
+		Dialect: dialect,
+		Gorm: gormmysql.New(gormmysql.Config{
+			Conn:                      pool,
+			ServerVersion:             version,
+			SkipInitializeWithVersion: true, // asked above, with the caller's context
+		}),
+		Pool:     pool,
+		MaxConns: maxConns,
+		Slow:     slow,
+		Clock:    cfg.Clock,
+	})
+}
+
+func openPool(conf *mysql.Config, maxConns int) (*sql.DB, error) {
+	connector, err := mysql.NewConnector(conf)
+	if err != nil {
+		return nil, fmt.Errorf("configure connection to %s: %w", conf.Addr, err)
+	}
+	pool := sql.OpenDB(connector)
+	pool.SetMaxOpenConns(maxConns)
+	pool.SetMaxIdleConns(maxConns)
+	pool.SetConnMaxLifetime(connMaxLifetime)
+	pool.SetConnMaxIdleTime(connMaxIdleTime)
+	return pool, nil
+}
+
+// mysqlDialect is MySQL 8.4 and later.
+//
+// LockLevels joins a list of keys to the table, so that the server looks up one
+// row after the other and locks those. The plain form, IN (...), is a scan of the
+// whole index when the table is small, and a scan locks every row it passes.
+// STRAIGHT_JOIN and FORCE INDEX take the choice from the optimiser.
+//
+// FindOrders locks nothing; there FORCE INDEX keeps stale statistics of a table
+// that grew quickly from turning the look-up into a scan.
+func mysqlDialect() Dialect {
+	migrations, err := fs.Sub(mysqlMigrations, "migrations/mysql")
+	if err != nil {
+		panic(err) // the path is embedded above
+	}
+	return Dialect{
+		Name:      "mysql",
+		Isolation: sql.LevelReadCommitted,
+		Snapshot:  sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+		LockLevels: KeyQuery{
+			Open: "SELECT STRAIGHT_JOIN s.goods_id,s.available FROM(VALUES ROW(", Between: "),ROW(",
+			Close: "))AS k(id) JOIN stock AS s FORCE INDEX(PRIMARY) ON s.goods_id=k.id FOR UPDATE",
+		},
+		FindOrders: KeyQuery{
+			Open: "SELECT " + OrderColumns + " FROM orders FORCE INDEX(PRIMARY) WHERE order_id IN(", Between: ",", Close: ")",
+		},
+		Upsert: Upsert{
+			Clause: "AS n ON DUPLICATE KEY UPDATE ", RefOpen: "n.",
+			Counted: 2, // the server counts an updated row as two, an inserted one as one
+		},
+		Classify:   classifyMySQL,
+		Migrations: migrations,
+		Goose:      goose.DialectMySQL,
+		Locker:     &sessionLock{},
+		Inspect:    inspectMySQL,
+	}
+}
+
+// mariadbDialect is MariaDB 10.11 and later: the same tables, and other words
+// for a list of rows and for the row that was to be inserted.
+func mariadbDialect() Dialect {
+	d := mysqlDialect()
+	d.Name = "mariadb"
+	d.LockLevels = KeyQuery{
+		Open: "WITH k(id) AS(VALUES(", Between: "),(",
+		Close: "))SELECT STRAIGHT_JOIN s.goods_id,s.available FROM k JOIN stock AS s FORCE INDEX(PRIMARY) ON s.goods_id=k.id FOR UPDATE",
+	}
+	d.Upsert = Upsert{Clause: " ON DUPLICATE KEY UPDATE ", RefOpen: "VALUES(", RefEnd: ")", Counted: 2}
+	return d
+}
