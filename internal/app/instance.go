@@ -227,7 +227,7 @@ func (i *Instance) Run(take, work context.Context) error {
 func (i *Instance) server() (*web.Server, error) {
 	return web.New(web.Config{Addr: i.settings.HTTP, OnListen: i.options.OnListen}, web.Deps{
 		Orders:  i.ledger,
-		Levels:  i.ledger,
+		Levels:  levels{i.ledger},
 		Health:  i.health,
 		Metrics: i.metrics.Handler(),
 		Log:     i.log,

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -56,9 +57,12 @@ type LogSettings struct {
 	Level  string `name:"log-level" env:"LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"The least important level that is written."`
 }
 
-// logger writes to standard error: standard output is for data.
-func (s LogSettings) logger() *slog.Logger {
+// logger writes to w, which is standard error: standard output is for data.
+func (s LogSettings) logger(w io.Writer) *slog.Logger {
+	cfg := telemetry.LogConfig{}
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(s.Level)) // the enum has been checked
-	return telemetry.NewLogger(os.Stderr, telemetry.LogConfig{Format: telemetry.LogFormat(s.Format), Level: level})
+	_ = level.UnmarshalText([]byte(s.Level))       // the enum has been checked
+	_ = cfg.Format.UnmarshalText([]byte(s.Format)) // likewise
+	cfg.Level = level
+	return telemetry.NewLogger(w, cfg)
 }

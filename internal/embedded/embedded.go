@@ -15,6 +15,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
+// DatabaseScheme begins the URL of a SQLite database; the rest is its path.
+const DatabaseScheme = "sqlite://"
+
 // Config says where the servers listen and keep their data.
 type Config struct {
 	// KafkaPort and RedisPort on 127.0.0.1; zero takes any free one.
@@ -55,7 +58,7 @@ func Start(cfg Config) (*Servers, error) {
 	return &Servers{
 		Brokers:     kafka.ListenAddrs(),
 		RedisURL:    "redis://" + redis.Addr() + "/0",
-		DatabaseURL: "sqlite://" + filepath.Join(cfg.Folder, "shop.db"),
+		DatabaseURL: DatabaseScheme + filepath.Join(cfg.Folder, "shop.db"),
 		Kafka:       kafka,
 		Redis:       redis,
 	}, nil

@@ -1,0 +1,127 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/order"
+	"orderconsumer/internal/stock/ledger"
+)
+
+// runCommand consumes order events until it is stopped.
+type runCommand struct {
+	ConsumerSettings
+	Log       LogSettings `embed:""`
+	Migrate   bool        `env:"MIGRATE" help:"Apply pending migrations first; several instances may do so at once."`
+	ExitAtEnd bool        `name:"exit-at-end" env:"EXIT_AT_END" help:"Stop when everything that stood in the topic at the start, retry tiers included, is settled."`
+}
+
+// endTalk is how often a run to the end says what is left.
+const endTalk = 2 * time.Second
+
+// Run implements a command.
+func (c *runCommand) Run(take context.Context, s *session) error {
+	instance, err := OpenInstance(take, c.ConsumerSettings, Options{
+		Log:        c.Log.logger(s.stderr),
+		OpenLedger: openLedger,
+	})
+	if err != nil {
+		return err
+	}
+	defer instance.Close()
+	err = c.prepare(take, instance)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	err = c.work(take, s, instance)
+	s.say("%s", summary(instance.Settled(), time.Since(began)))
+	return ended(err)
+}
+
+// openLedger opens MySQL or MariaDB: the databases a consumer is run on.
+func openLedger(ctx context.Context, url string) (*ledger.Ledger, error) {
+	return ledger.Open(ctx, ledger.Config{URL: url})
+}
+
+// prepare makes sure that everything is there before the group is joined.
+func (c *runCommand) prepare(ctx context.Context, i *Instance) error {
+	if c.Migrate {
+		applied, err := i.ledger.Migrate(ctx)
+		if err != nil {
+			return &failure{code: ExitUnreachable, err: err, try: "consumer doctor"}
+		}
+		for _, name := range applied {
+			i.log.Info("migration applied", "migration", name)
+		}
+	}
+	pending, err := i.ledger.Pending(ctx)
+	if err != nil {
+		return &failure{code: ExitUnreachable, err: err, try: "consumer doctor"}
+	}
+	if len(pending) > 0 {
+		return &failure{
+			code: ExitFailed,
+			err:  fmt.Errorf("the database lacks %d migrations, first %s", len(pending), pending[0]),
+			try:  "consumer migrate",
+		}
+	}
+	return i.Prepare(ctx)
+}
+
+// work runs the instance, to the end of what there is when that was asked for.
+func (c *runCommand) work(take context.Context, s *session, i *Instance) error {
+	if !c.ExitAtEnd {
+		return i.Run(take, s.abort)
+	}
+	take, stop := context.WithCancel(take)
+	defer stop()
+	var waiter sync.WaitGroup
+	var waitErr error
+	waiter.Go(func() {
+		defer stop()
+		said := time.Now()
+		waitErr = i.WaitSettled(take, func(left int64) {
+			if time.Since(said) >= endTalk {
+				said = time.Now()
+				s.say("%d messages left", left)
+			}
+		})
+	})
+	err := i.Run(take, s.abort)
+	stop()
+	waiter.Wait()
+	if err == nil && waitErr != nil && !errors.Is(waitErr, context.Canceled) {
+		err = waitErr
+	}
+	return err
+}
+
+// ended gives the errors that end a consumer their next command.
+func ended(err error) error {
+	switch {
+	case errors.Is(err, order.ErrTooManyDead):
+		return &failure{code: ExitFailed, err: err,
+			try: "look at the newest messages of the dead-letter topic; raise --max-dead-ratio only if they are as expected"}
+	case errors.Is(err, kafka.ErrDataLoss):
+		return &failure{code: ExitFailed, err: err,
+			try: "find out which orders are missing, then start once with --accept-data-loss"}
+	default:
+		return err
+	}
+}
+
+// summary is one line about what was settled.
+func summary(counts map[string]int64, took time.Duration) string {
+	total := int64(0)
+	for _, n := range counts {
+		total += n
+	}
+	return fmt.Sprintf("settled %d events in %s: %d deducted, %d rejected, %d released, %d voided, %d duplicates, %d retried, %d dead",
+		total, took.Round(time.Millisecond), counts["deducted"], counts["rejected"], counts["released"],
+		counts["voided"], counts["duplicate"], counts["retried"], counts["dead"])
+}
