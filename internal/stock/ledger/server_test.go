@@ -1,0 +1,58 @@
+package ledger_test
+
+import (
+	"testing"
+
+	"orderconsumer/internal/stock/ledger"
+	"orderconsumer/internal/stock/stocktest"
+)
+
+// servers are the real servers the ledger is promised to run on.
+var servers = map[string]string{"mysql": stocktest.MySQLEnv, "mariadb": stocktest.MariaDBEnv}
+
+// onServers runs a test on a database of its own on each server.
+func onServers(t *testing.T, test func(t *testing.T, url string)) {
+	for name, env := range servers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, stocktest.NewDatabase(t, env))
+		})
+	}
+}
+
+// open opens the ledger at a URL. It is closed with the test.
+func open(t testing.TB, url string) *ledger.Ledger {
+	t.Helper()
+	l, err := ledger.Open(t.Context(), ledger.Config{URL: url, MaxConns: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// openMigrated is open with the tables made.
+func openMigrated(t testing.TB, url string) *ledger.Ledger {
+	t.Helper()
+	l := open(t, url)
+	if _, err := l.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for name, env := range servers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stocktest.Run(t, func(t *testing.T) stocktest.Ledger {
+				return openMigrated(t, stocktest.NewDatabase(t, env))
+			})
+		})
+	}
+}
