@@ -103,11 +103,15 @@ func timeOf(text []byte) (time.Time, bool) {
 	if !likeTime(text) || t.UnmarshalText(text) != nil {
 		return time.Time{}, false
 	}
-	// The zone can carry the first and the last hours of the calendar out of
-	// the years that RFC 3339 can write.
-	t = t.UTC()
-	return t, t.Year() >= 1 && t.Year() <= 9999
+	if t = t.UTC(); !writable(t) {
+		return time.Time{}, false
+	}
+	return t, true
 }
+
+// writable is false for times before and after the years that RFC 3339 can
+// write. The zone can carry the first and the last hours of the calendar there.
+func writable(utc time.Time) bool { return utc.Year() >= 1 && utc.Year() <= 9999 }
 
 // likeTime is true for text of the form of a time: 2026-11-23T01:02:03, maybe a
 // fraction, and Z or a zone as +08:00.
