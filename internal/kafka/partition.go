@@ -46,17 +46,7 @@ type partition struct {
 
 // run hands the partition's messages to the flow until ctx ends.
 func (p *partition) run(ctx context.Context) error {
-	reader := kafkago.NewReader(kafkago.ReaderConfig{
-		Brokers:         p.consumer.client.cfg.Brokers,
-		Dialer:          p.consumer.client.dialer,
-		Topic:           p.topic,
-		Partition:       p.id,
-		MinBytes:        1,
-		MaxBytes:        fetchBytes,
-		MaxWait:         fetchWait,
-		QueueCapacity:   fetchQueue,
-		ReadLagInterval: -1, // the lag of a group's reader is wrong; Positions tells it
-	})
+	reader := kafkago.NewReader(p.consumer.client.readerConfig(p.topic, p.id))
 	defer closeWithin(closeTimeout, reader.Close)
 	err := reader.SetOffset(p.start)
 	if err != nil {

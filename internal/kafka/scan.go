@@ -1,0 +1,94 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+
+	kafkago "github.com/segmentio/kafka-go"
+	"golang.org/x/sync/errgroup"
+
+	"orderconsumer/internal/order"
+)
+
+// Range is a part of one partition: offsets From up to, but not including, To.
+type Range struct {
+	Topic     string
+	Partition int
+	From, To  int64
+}
+
+// Messages is the number of offsets in the range; the log may hold fewer
+// messages, where it has gaps.
+func (r Range) Messages() int64 { return max(0, r.To-r.From) }
+
+// Ranges are all that a topic holds now, by partition. What is appended later
+// is not in them.
+func (c *Client) Ranges(ctx context.Context, topic string) ([]Range, error) {
+	partitions, err := c.Partitions(ctx, []string{topic})
+	if err != nil {
+		return nil, err
+	}
+	if len(partitions[topic]) == 0 {
+		return nil, fmt.Errorf("topic %s: %w", topic, kafkago.UnknownTopicOrPartition)
+	}
+	bounds, err := c.allBounds(ctx, partitions)
+	if err != nil {
+		return nil, err
+	}
+	var ranges []Range
+	for _, id := range partitions[topic] {
+		p := bounds[topic][id]
+		ranges = append(ranges, Range{Topic: topic, Partition: id, From: p.First, To: p.End})
+	}
+	return ranges, nil
+}
+
+// Scan reads the ranges without joining a group: offsets of groups stay as
+// they are. visit is called in the order of offsets within a partition, and
+// from one goroutine for each range; its error ends the scan.
+func (c *Client) Scan(ctx context.Context, ranges []Range, visit func(order.Message) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, r := range ranges {
+		if r.Messages() > 0 {
+			group.Go(func() error { return c.scan(ctx, r, visit) })
+		}
+	}
+	return group.Wait()
+}
+
+func (c *Client) scan(ctx context.Context, r Range, visit func(order.Message) error) error {
+	reader := kafkago.NewReader(c.readerConfig(r.Topic, r.Partition))
+	defer closeWithin(closeTimeout, reader.Close)
+	err := reader.SetOffset(r.From)
+	if err != nil {
+		return fmt.Errorf("start %s/%d at %d: %w", r.Topic, r.Partition, r.From, err)
+	}
+	for {
+		m, err := reader.FetchMessage(ctx)
+		if err != nil {
+			return fmt.Errorf("read %s/%d: %w", r.Topic, r.Partition, err)
+		}
+		if m.Offset >= r.To {
+			return nil
+		}
+		err = visit(incoming(&m))
+		if err != nil || m.Offset == r.To-1 {
+			return err
+		}
+	}
+}
+
+// readerConfig reads one partition, outside of any group.
+func (c *Client) readerConfig(topic string, partition int) kafkago.ReaderConfig {
+	return kafkago.ReaderConfig{
+		Brokers:         c.cfg.Brokers,
+		Dialer:          c.dialer,
+		Topic:           topic,
+		Partition:       partition,
+		MinBytes:        1,
+		MaxBytes:        fetchBytes,
+		MaxWait:         fetchWait,
+		QueueCapacity:   fetchQueue,
+		ReadLagInterval: -1, // the lag of a group's reader is wrong; Positions tells it
+	}
+}
