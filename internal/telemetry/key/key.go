@@ -42,9 +42,12 @@ const (
 	Dependency = "dependency"
 	Worker     = "worker"
 	Addr       = "addr"
+	Method     = "method"
 	Route      = "route"
+	Path       = "path"
 	Status     = "status"
 	Bytes      = "bytes"
+	Stack      = "stack"
 	Version    = "version"
 )
 
