@@ -66,7 +66,7 @@ func (c *children[K, M]) add(k K) M {
 	if m, ok := known[k]; ok {
 		return m
 	}
-	if c.full(known) {
+	if len(known) >= c.limit {
 		k = c.overflow
 		if m, ok := known[k]; ok {
 			return m
@@ -77,16 +77,6 @@ func (c *children[K, M]) add(k K) M {
 	next[k] = m
 	c.known.Store(&next)
 	return m
-}
-
-// full reports that no further value gets a metric of its own. The overflow is
-// not counted among them.
-func (c *children[K, M]) full(known map[K]M) bool {
-	own := len(known)
-	if _, ok := known[c.overflow]; ok {
-		own--
-	}
-	return own >= c.limit
 }
 
 // label makes s fit to be a label value: the client library panics on broken

@@ -16,7 +16,7 @@ func openTerminal(t *testing.T) (master, terminal *os.File) {
 	if err != nil {
 		t.Skipf("SKIPPING: this machine has no pseudo terminals: %v", err)
 	}
-	t.Cleanup(func() { master.Close() })
+	t.Cleanup(func() { _ = master.Close() })
 	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
 		t.Skipf("SKIPPING: unlock a pseudo terminal: %v", err)
 	}
@@ -28,7 +28,7 @@ func openTerminal(t *testing.T) (master, terminal *os.File) {
 	if err != nil {
 		t.Skipf("SKIPPING: open a pseudo terminal: %v", err)
 	}
-	t.Cleanup(func() { terminal.Close() })
+	t.Cleanup(func() { _ = terminal.Close() })
 	return master, terminal
 }
 

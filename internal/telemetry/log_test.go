@@ -49,7 +49,7 @@ func TestTheFormatFitsTheWriter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	for _, tt := range []struct {
 		name string
 		cfg  LogConfig

@@ -186,6 +186,10 @@ func TestHostileLabelValuesNeitherPanicNorGrowWithoutBound(t *testing.T) {
 			t.Errorf("%s has %d series, want 1 to %d", name, n, most)
 		}
 	}
+	// An event from the future is new; it takes nothing from the sum.
+	if !strings.Contains(text, "\n"+`order_event_age_seconds_sum{topic="unknown"} 0`) {
+		t.Error("a negative age was taken as it is")
+	}
 	if !strings.Contains(text, `order_retries_total{code="other",tier="other"}`) {
 		t.Error("what is beyond the bound is not counted as other")
 	}
@@ -209,18 +213,5 @@ func TestErrorsOfTheLogAreClassed(t *testing.T) {
 		if got := errorType(err); got != want {
 			t.Errorf("errorType(%v) = %q, want %q", err, got, want)
 		}
-	}
-}
-
-func TestTheObserverTellsBothMetricsAndHealth(t *testing.T) {
-	t.Parallel()
-	var o order.Observer = Observer{Metrics: NewMetrics(MetricsConfig{}), Health: NewHealth(HealthConfig{})}
-	both := o.(Observer)
-	o.Paused(DependencyRedis, errors.New("gone"))
-	if !strings.Contains(scrape(t, both.Metrics), `order_paused{dependency="redis"} 1`) {
-		t.Error("the metrics were not told")
-	}
-	if err := both.Health.Ready().Err(); err == nil || !strings.Contains(err.Error(), "paused by redis: gone") {
-		t.Errorf("health says %v, want the pause in it", err)
 	}
 }
