@@ -1,0 +1,88 @@
+package web
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"orderconsumer/internal/telemetry/key"
+)
+
+// strict sets the headers that keep a browser from doing anything with an
+// answer but show it to who asked.
+func strict(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Referrer-Policy", "no-referrer")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// watch logs each request at debug, but for the quiet routes, and turns a panic
+// into a problem and one line with the stack.
+func (s *Server) watch(next http.Handler, quiet map[string]bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		rec := &recorder{ResponseWriter: w}
+		defer func() {
+			if cause := recover(); cause != nil {
+				s.panicked(rec, r, cause)
+			}
+			// ServeMux has left the route in r.Pattern.
+			if !quiet[r.Pattern] && s.deps.Log.Enabled(r.Context(), slog.LevelDebug) {
+				s.deps.Log.Debug("HTTP request", key.Method, r.Method, key.Route, r.Pattern,
+					key.Path, fmt.Sprintf("%.200s", r.URL.EscapedPath()),
+					key.Status, rec.status, key.Bytes, rec.bytes, key.Took(time.Since(began)))
+			}
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+func (s *Server) panicked(w *recorder, r *http.Request, cause any) {
+	if cause == http.ErrAbortHandler {
+		panic(cause) // net/http's own way to say that the connection is to be cut
+	}
+	s.deps.Log.Error("HTTP handler panicked", key.Route, r.Pattern,
+		key.Err(fmt.Errorf("panic: %v", cause)), key.Stack, string(debug.Stack()))
+	if w.status == 0 {
+		writeProblem(w, problemOf(fmt.Errorf("panic: %v", cause)))
+		return
+	}
+	// Half an answer went out: only a cut connection tells the client.
+	panic(http.ErrAbortHandler)
+}
+
+// recorder remembers what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(p)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
