@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"orderconsumer/internal/order"
 )
 
@@ -118,4 +120,15 @@ func (s ConsumerSettings) validate() error {
 		s.Member.SessionTimeout, s.Member.DrainTimeout)
 	check(s.Member.CommitEvery > 0, "commit-every: want more than 0, got %s", s.Member.CommitEvery)
 	return errors.Join(errs...)
+}
+
+// DefaultConsumerSettings are the settings of a consumer that is told nothing,
+// neither by flags nor by the environment.
+func DefaultConsumerSettings() (ConsumerSettings, error) {
+	var s ConsumerSettings
+	err := kong.ApplyDefaults(&s)
+	if err != nil {
+		return s, fmt.Errorf("default settings: %w", err)
+	}
+	return s, nil
 }

@@ -49,7 +49,7 @@ func newShop(t *testing.T, change ...func(*ConsumerSettings)) *shop {
 	for _, c := range change {
 		c(&s)
 	}
-	client, err := s.Kafka.client("test")
+	client, err := s.Kafka.Client("test")
 	if err != nil {
 		t.Fatal(err)
 	}

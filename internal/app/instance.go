@@ -84,7 +84,7 @@ func OpenInstance(ctx context.Context, s ConsumerSettings, o Options) (_ *Instan
 			i.Close()
 		}
 	}()
-	i.client, err = s.Kafka.client("order-consumer")
+	i.client, err = s.Kafka.Client("order-consumer")
 	if err != nil {
 		return nil, &failure{code: ExitUsage, err: err}
 	}
@@ -342,3 +342,10 @@ func (i *Instance) WaitSettled(ctx context.Context, progress func(left int64)) e
 
 // Settled are the events this instance has settled, by outcome.
 func (i *Instance) Settled() map[string]int64 { return i.observer.settled() }
+
+// FirstRead is when this instance read its first message; ok is false while it
+// has not.
+func (i *Instance) FirstRead() (at time.Time, ok bool) {
+	ns := i.observer.first.Load()
+	return time.Unix(0, ns), ns != 0
+}

@@ -18,6 +18,7 @@ type observer struct {
 	health *telemetry.Health
 	log    *slog.Logger
 	oldest atomic.Int64 // Unix nanoseconds of the oldest message in flight; 0: none
+	first  atomic.Int64 // Unix nanoseconds of the first message read; 0: none yet
 
 	mu     sync.Mutex
 	counts map[string]int64     // settled events by outcome
@@ -35,6 +36,14 @@ func newObserver(m *telemetry.Metrics, h *telemetry.Health, log *slog.Logger) *o
 	}
 	h.WatchProgress(o.oldestInFlight)
 	return o
+}
+
+// Consumed implements kafka.Observer.
+func (o *observer) Consumed(topic string, partition, n int) {
+	o.Metrics.Consumed(topic, partition, n)
+	if o.first.Load() == 0 {
+		o.first.CompareAndSwap(0, time.Now().UnixNano())
+	}
 }
 
 // Settled implements order.Observer.

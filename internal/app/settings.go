@@ -24,8 +24,8 @@ type KafkaSettings struct {
 	CA      string   `name:"kafka-ca" env:"KAFKA_CA_FILE" type:"path" help:"File with the certificate authority to trust instead of the system's; implies TLS."`
 }
 
-// client opens nothing yet: connections are made when they are needed.
-func (s KafkaSettings) client(id string) (*kafka.Client, error) {
+// Client opens nothing yet: connections are made when they are needed.
+func (s KafkaSettings) Client(id string) (*kafka.Client, error) {
 	cfg := kafka.Config{Brokers: s.Brokers, ClientID: id}
 	if len(s.Brokers) == 0 || s.Brokers[0] == "" {
 		return nil, errors.New("no brokers: set KAFKA_BROKERS to host:port")
