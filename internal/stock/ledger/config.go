@@ -38,6 +38,9 @@ const (
 	// slowReadTimeout is the patience with a migration.
 	slowReadTimeout = 15 * time.Minute
 
+	// slowConns: one holds the migration lock, one migrates.
+	slowConns = 2
+
 	// connMaxLifetime lets a restarted or moved server be found again and stays
 	// under every sensible wait_timeout.
 	connMaxLifetime = 5 * time.Minute

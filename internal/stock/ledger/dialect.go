@@ -6,7 +6,6 @@ import (
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 	"gorm.io/gorm"
 )
 
@@ -35,11 +34,11 @@ type Dialect struct {
 	Classify func(err error, committing bool) error
 
 	// Migrations holds the SQL files at its root, written for Goose's dialect of
-	// that name. Locker keeps instances that start at once apart; nil when the
-	// database does that by itself.
+	// that name. Exclusive runs fn, which applies them, while no other instance
+	// does; it may run fn again when fn lost a race.
 	Migrations fs.FS
 	Goose      goose.Dialect
-	Locker     lock.SessionLocker
+	Exclusive  func(ctx context.Context, pool *sql.DB, fn func() error) error
 
 	// Inspect fills in what the server says about itself.
 	Inspect func(ctx context.Context, db *gorm.DB, s *Settings) error

@@ -58,14 +58,6 @@ func (l *Ledger) translateCommit(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", stock.ErrUnknownCommit, err)
 }
 
-// orUnavailable covers what failed before there was a connection to fail on.
-func (l *Ledger) orUnavailable(ctx context.Context, err error) error {
-	if errors.Is(err, errStale) {
-		return fmt.Errorf("%w: %w", stock.ErrUnavailable, err)
-	}
-	return l.translate(ctx, err)
-}
-
 // known reports that the error already says what it is.
 func known(err error) bool {
 	for _, sentinel := range []error{

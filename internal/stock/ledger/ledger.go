@@ -19,12 +19,11 @@ import (
 
 // Ledger is the stock in a database. It is safe for concurrent use.
 type Ledger struct {
-	db       *gorm.DB
-	pool     *sql.DB
-	slow     *sql.DB // for statements that may take minutes: migrations
-	dialect  Dialect
-	clock    func() time.Time
-	maxConns int
+	db      *gorm.DB
+	pool    *sql.DB
+	slow    *sql.DB // for statements that may take minutes: migrations
+	dialect Dialect
+	clock   func() time.Time
 }
 
 // Backend is an open database for [New].
@@ -32,9 +31,8 @@ type Backend struct {
 	Dialect Dialect
 	// Gorm is GORM's dialector over Pool.
 	Gorm gorm.Dialector
-	// Pool serves everything but migrations; MaxConns is its limit.
-	Pool     *sql.DB
-	MaxConns int
+	// Pool serves everything but migrations.
+	Pool *sql.DB
 	// Slow serves migrations, which may take longer than Pool waits for an answer.
 	Slow *sql.DB
 	// Clock tells the time that is recorded; nil means time.Now.
@@ -54,7 +52,7 @@ func New(b Backend) (*Ledger, error) {
 		// Errors are returned; logging them here would tell them twice.
 		Logger: logger.Discard,
 	})
-	l := &Ledger{db: db, pool: b.Pool, slow: b.Slow, dialect: b.Dialect, clock: b.Clock, maxConns: max(b.MaxConns, 1)}
+	l := &Ledger{db: db, pool: b.Pool, slow: b.Slow, dialect: b.Dialect, clock: b.Clock}
 	if l.clock == nil {
 		l.clock = time.Now
 	}

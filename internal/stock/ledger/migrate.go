@@ -18,33 +18,29 @@ import (
 // it applied, in their order; none when there was nothing to do. Any number of
 // instances may call it at once: one works, the others wait.
 func (l *Ledger) Migrate(ctx context.Context) (applied []string, err error) {
-	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger())}
-	if l.dialect.Locker != nil {
-		options = append(options, goose.WithSessionLocker(l.dialect.Locker))
-	}
-	provider, err := goose.NewProvider(l.dialect.Goose, l.slow, l.dialect.Migrations, options...)
+	provider, err := l.migrations()
 	if err != nil {
-		return nil, fmt.Errorf("load migrations: %w", err)
+		return nil, err
 	}
-	for range migrateAttempts {
-		var files []string
-		files, err = up(ctx, provider)
+	err = l.dialect.Exclusive(ctx, l.slow, func() error {
+		files, err := up(ctx, provider)
 		applied = append(applied, files...)
-		// Without a locker, the loser of a race finds a table made already. Each
-		// migration is a transaction of its own, so it starts again behind the winner.
-		if err == nil || l.dialect.Locker != nil || ctx.Err() != nil {
-			break
-		}
-	}
+		return err
+	})
 	if err != nil {
 		return applied, fmt.Errorf("migrate: %w", l.translate(ctx, err))
 	}
 	return applied, nil
 }
 
-// migrateAttempts is for databases without a locker: more instances than this
-// do not start on one file at once.
-const migrateAttempts = 10
+func (l *Ledger) migrations() (*goose.Provider, error) {
+	provider, err := goose.NewProvider(l.dialect.Goose, l.slow, l.dialect.Migrations,
+		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return nil, fmt.Errorf("load migrations: %w", err)
+	}
+	return provider, nil
+}
 
 // up returns what was applied, also when it failed half-way.
 func up(ctx context.Context, provider *goose.Provider) ([]string, error) {
@@ -63,19 +59,15 @@ func up(ctx context.Context, provider *goose.Provider) ([]string, error) {
 // Pending returns the migration files that are not applied yet. It changes
 // nothing, so it works for a user who may not create tables.
 func (l *Ledger) Pending(ctx context.Context) ([]string, error) {
-	provider, err := goose.NewProvider(l.dialect.Goose, l.slow, l.dialect.Migrations, goose.WithDisableGlobalRegistry(true))
+	provider, err := l.migrations()
 	if err != nil {
-		return nil, fmt.Errorf("load migrations: %w", err)
+		return nil, err
 	}
 	pending := make(map[int64]string)
 	for _, source := range provider.ListSources() {
 		pending[source.Version] = path.Base(source.Path)
 	}
-	store, err := database.NewStore(l.dialect.Goose, goose.DefaultTablename)
-	if err != nil {
-		return nil, fmt.Errorf("load migrations: %w", err)
-	}
-	done, err := appliedVersions(ctx, store, l.pool)
+	done, err := l.appliedVersions(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read applied migrations: %w", l.translate(ctx, err))
 	}
@@ -90,15 +82,20 @@ func (l *Ledger) Pending(ctx context.Context) ([]string, error) {
 }
 
 // appliedVersions reads goose's own table; a database without it has none.
-func appliedVersions(ctx context.Context, store database.Store, pool *sql.DB) ([]int64, error) {
-	extended, ok := store.(database.StoreExtender)
-	if !ok {
-		return nil, fmt.Errorf("goose cannot look for its table (%T)", store)
-	}
-	if exists, err := extended.TableExists(ctx, pool); err != nil || !exists {
+// (Goose's own way of asking creates the table.)
+func (l *Ledger) appliedVersions(ctx context.Context) ([]int64, error) {
+	// To HasTable a database that does not answer has no tables.
+	if err := l.pool.PingContext(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := store.ListMigrations(ctx, pool)
+	if !l.db.WithContext(ctx).Migrator().HasTable(goose.DefaultTablename) {
+		return nil, nil
+	}
+	store, err := database.NewStore(l.dialect.Goose, goose.DefaultTablename)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := store.ListMigrations(ctx, l.pool)
 	if err != nil {
 		return nil, err
 	}
@@ -111,11 +108,6 @@ func appliedVersions(ctx context.Context, store database.Store, pool *sql.DB) ([
 	return versions, nil
 }
 
-// sessionLock keeps instances that migrate at once apart by the server's named
-// locks. Goose's own table lock leaves a crashed holder's lease behind for half
-// a minute; a named lock goes with its connection.
-type sessionLock struct{}
-
 // The lock's name holds for the whole server, so the database is part of it.
 // Names are 64 characters at most and folded in case: a hash has neither trouble.
 const (
@@ -127,29 +119,35 @@ const (
 	lockTimeout = 5 * time.Minute // the patience with another instance's migrations
 )
 
-// SessionLock implements lock.SessionLocker.
-func (*sessionLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, lockTimeout, errors.New("another instance migrates for too long"))
+// underNamedLock is [Dialect.Exclusive] by the server's named locks. Goose can
+// hold a lock itself, but looks for its table before it does, and finds one that
+// another instance has made and not yet filled; its own lock in a table also
+// leaves a crashed holder's lease behind. A named lock goes with its connection.
+func underNamedLock(ctx context.Context, pool *sql.DB, fn func() error) error {
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	wait, cancel := context.WithTimeoutCause(ctx, lockTimeout, errors.New("another instance migrates for too long"))
 	defer cancel()
 	for {
 		var got sql.NullInt64
-		if err := conn.QueryRowContext(ctx, acquireLock, int(lockPoll.Seconds())).Scan(&got); err != nil {
-			if cause := context.Cause(ctx); cause != nil {
+		if err := conn.QueryRowContext(wait, acquireLock, int(lockPoll.Seconds())).Scan(&got); err != nil {
+			if cause := context.Cause(wait); cause != nil {
 				err = cause
 			}
 			return fmt.Errorf("wait for the migration lock: %w", err)
 		}
 		if got.Int64 == 1 {
-			return nil
+			break
 		}
 	}
-}
-
-// SessionUnlock implements lock.SessionLocker.
-func (*sessionLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
-	var released sql.NullInt64
-	if err := conn.QueryRowContext(ctx, releaseLock).Scan(&released); err != nil {
-		return fmt.Errorf("release the migration lock: %w", err)
-	}
-	return nil
+	defer func() {
+		// The lock goes with the connection, so take that down if it will not go alone.
+		if _, err := conn.ExecContext(context.WithoutCancel(ctx), releaseLock); err != nil {
+			discard(conn)
+		}
+	}()
+	return fn()
 }

@@ -34,7 +34,7 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	}
 	patient := conf.Clone()
 	patient.ReadTimeout = slowReadTimeout
-	slow, err := openPool(patient, 2)
+	slow, err := openPool(patient, slowConns)
 	if err != nil {
 		_ = pool.Close()
 		return nil, err
@@ -57,10 +57,9 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 			ServerVersion:             version,
 			SkipInitializeWithVersion: true, // asked above, with the caller's context
 		}),
-		Pool:     pool,
-		MaxConns: maxConns,
-		Slow:     slow,
-		Clock:    cfg.Clock,
+		Pool:  pool,
+		Slow:  slow,
+		Clock: cfg.Clock,
 	})
 }
 
@@ -109,7 +108,7 @@ func mysqlDialect() Dialect {
 		Classify:   classifyMySQL,
 		Migrations: migrations,
 		Goose:      goose.DialectMySQL,
-		Locker:     &sessionLock{},
+		Exclusive:  underNamedLock,
 		Inspect:    inspectMySQL,
 	}
 }

@@ -100,6 +100,13 @@ var rolledBackAtCommit = map[uint16]bool{
 	3101: true,
 }
 
+// packetTooLarge is filed under the connection's errors, but it is about the
+// request: in parts it goes through.
+const packetTooLarge = 1153
+
+// sqlStateConnection is the standard's class of connection errors.
+const sqlStateConnection = "08"
+
 // sqlStateRolledBack is the standard's word for "serialization failure".
 const sqlStateRolledBack = "40001"
 
@@ -120,7 +127,9 @@ func classifyMySQL(err error, committing bool) error {
 		return nil
 	case rolledBack || busyErrors[server.Number]:
 		return stock.ErrBusy
-	case unavailableErrors[server.Number] || string(server.SQLState[:2]) == "08":
+	case server.Number == packetTooLarge:
+		return nil
+	case unavailableErrors[server.Number] || string(server.SQLState[:2]) == sqlStateConnection:
 		return stock.ErrUnavailable
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 
 	"gorm.io/gorm"
@@ -21,10 +20,6 @@ type transaction struct {
 	wrote bool
 }
 
-// errStale: the pooled connection turned out to be dead before anything was
-// sent on it.
-var errStale = errors.New("stale connection")
-
 // transact runs fn in one transaction and commits if fn returned nil and wrote
 // anything. Whatever fails or panics in between rolls the whole of it back.
 // The errors are those of package stock.
@@ -32,18 +27,10 @@ var errStale = errors.New("stale connection")
 // Nothing is nested and the ledger's own pool is never used inside: a statement
 // on another connection would survive the rollback.
 func (l *Ledger) transact(ctx context.Context, opts *sql.TxOptions, fn func(*transaction) error) error {
-	var err error
-	// After the server went away every pooled connection may be stale. The pool
-	// only throws one away when it is tried.
-	for range l.maxConns + 1 {
-		err = l.db.WithContext(ctx).Connection(func(db *gorm.DB) error {
-			return l.transactOn(ctx, db, opts, fn)
-		})
-		if !errors.Is(err, errStale) {
-			return l.orUnavailable(ctx, err)
-		}
-	}
-	return l.orUnavailable(ctx, err)
+	err := l.db.WithContext(ctx).Connection(func(db *gorm.DB) error {
+		return l.transactOn(ctx, db, opts, fn)
+	})
+	return l.translate(ctx, err)
 }
 
 // transactOn runs the transaction on one connection of its own, so that the
@@ -56,9 +43,6 @@ func (l *Ledger) transactOn(ctx context.Context, db *gorm.DB, opts *sql.TxOption
 	tx := db.Begin(opts)
 	if err := tx.Error; err != nil {
 		discard(conn)
-		if errors.Is(err, driver.ErrBadConn) && ctx.Err() == nil {
-			return fmt.Errorf("begin: %w: %w", errStale, err)
-		}
 		return fmt.Errorf("begin: %w", l.translateBegin(ctx, err))
 	}
 

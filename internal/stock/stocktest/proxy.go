@@ -126,11 +126,11 @@ func (p *Proxy) relay(client, server net.Conn) {
 	})
 	p.toServer(server, client, &deaf)
 	if !deaf.Load() {
-		// Otherwise the other half closes: the answer has to arrive first, or the
-		// server might not have committed yet when the client asks again.
+		p.drop(client)
 		p.drop(server)
 	}
-	p.drop(client)
+	// Otherwise the other half closes both, once the answer is there: dropped
+	// sooner, the client might ask again before the server has committed.
 	wg.Wait()
 }
 

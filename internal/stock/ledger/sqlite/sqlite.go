@@ -70,12 +70,11 @@ func Open(ctx context.Context, cfg Config) (*ledger.Ledger, error) {
 		return nil, fmt.Errorf("open sqlite %s: %w", cfg.Path, err)
 	}
 	return ledger.New(ledger.Backend{
-		Dialect:  dialect(),
-		Gorm:     gormsqlite.Dialector{Conn: pool},
-		Pool:     pool,
-		MaxConns: maxConns,
-		Slow:     pool,
-		Clock:    cfg.Clock,
+		Dialect: dialect(),
+		Gorm:    gormsqlite.Dialector{Conn: pool},
+		Pool:    pool,
+		Slow:    pool,
+		Clock:   cfg.Clock,
 	})
 }
 
@@ -96,8 +95,21 @@ func dialect() ledger.Dialect {
 		Classify:   classify,
 		Migrations: files,
 		Goose:      goose.DialectSQLite3,
+		Exclusive:  again,
 		Inspect:    inspect,
 	}
+}
+
+// again is [ledger.Dialect.Exclusive]. Each migration is one transaction, so the
+// loser of a race finds a table made already and starts again behind the winner.
+func again(ctx context.Context, _ *sql.DB, fn func() error) (err error) {
+	const attempts = 10 // more instances than this do not start on one file at once
+	for range attempts {
+		if err = fn(); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // Result codes of SQLite, the low byte of what the driver reports.

@@ -1,0 +1,29 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+)
+
+// Transaction opens what is inside a transaction to the tests outside.
+type Transaction struct{ t *transaction }
+
+// Exec runs a statement of the test's.
+func (t Transaction) Exec(ctx context.Context, text string) error {
+	t.t.st.reset().text(text)
+	_, err := t.t.exec(ctx, "test")
+	return err
+}
+
+// Query runs a query of the test's and drops the rows.
+func (t Transaction) Query(ctx context.Context, text string) error {
+	t.t.st.reset().text(text)
+	return t.t.query(ctx, "test", func(*sql.Rows) error { return nil })
+}
+
+// Transact runs fn in a writing transaction.
+func (l *Ledger) Transact(ctx context.Context, fn func(Transaction) error) error {
+	return l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
+		return fn(Transaction{t})
+	})
+}
