@@ -47,6 +47,9 @@ type Options struct {
 	// WrapLedger stands between the flow and the ledger; may be nil. Tests and
 	// drills make it fail.
 	WrapLedger func(order.Ledger) order.Ledger
+	// OnSettled is told of every event that is settled, from many goroutines;
+	// may be nil. Benchmarks and tests listen.
+	OnSettled func(order.Settlement)
 }
 
 // Instance is one running consumer, wired like this:
@@ -141,7 +144,7 @@ func (i *Instance) observe() {
 		health.Optional = append(health.Optional, telemetry.DependencyRedis)
 	}
 	i.health = telemetry.NewHealth(health)
-	i.observer = newObserver(i.metrics, i.health, i.log)
+	i.observer = newObserver(i.metrics, i.health, i.log, i.options.OnSettled)
 }
 
 // Close gives everything back. It is called after Run has returned.

@@ -17,6 +17,7 @@ type observer struct {
 	*telemetry.Metrics
 	health *telemetry.Health
 	log    *slog.Logger
+	tap    func(order.Settlement) // may be nil
 	oldest atomic.Int64 // Unix nanoseconds of the oldest message in flight; 0: none
 	first  atomic.Int64 // Unix nanoseconds of the first message read; 0: none yet
 
@@ -28,9 +29,9 @@ type observer struct {
 // pauseEvery is how often a pause that lasts is written again.
 const pauseEvery = 10 * time.Second
 
-func newObserver(m *telemetry.Metrics, h *telemetry.Health, log *slog.Logger) *observer {
+func newObserver(m *telemetry.Metrics, h *telemetry.Health, log *slog.Logger, tap func(order.Settlement)) *observer {
 	o := &observer{
-		Metrics: m, health: h, log: log,
+		Metrics: m, health: h, log: log, tap: tap,
 		counts: make(map[string]int64),
 		said:   make(map[string]time.Time),
 	}
@@ -49,6 +50,9 @@ func (o *observer) Consumed(topic string, partition, n int) {
 // Settled implements order.Observer.
 func (o *observer) Settled(s order.Settlement) {
 	o.Metrics.Settled(s)
+	if o.tap != nil {
+		o.tap(s)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.counts[s.Outcome]++
