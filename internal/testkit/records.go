@@ -1,0 +1,37 @@
+package testkit
+
+import (
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// deleteTimeoutMillis bounds the removal on the broker's side.
+const deleteTimeoutMillis = 10_000
+
+// DeleteRecords removes what stands in a partition below an offset, as
+// retention does. Our own client cannot: it has no use for it.
+func (s *Servers) DeleteRecords(t testing.TB, topic string, partition int32, before int64) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	req := kmsg.NewPtrDeleteRecordsRequest()
+	req.TimeoutMillis = deleteTimeoutMillis
+	asked := kmsg.NewDeleteRecordsRequestTopic()
+	asked.Topic = topic
+	part := kmsg.NewDeleteRecordsRequestTopicPartition()
+	part.Partition, part.Offset = partition, before
+	asked.Partitions = append(asked.Partitions, part)
+	req.Topics = append(req.Topics, asked)
+	res, err := req.RequestWith(t.Context(), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := res.Topics[0].Partitions[0].ErrorCode; code != 0 {
+		t.Fatalf("delete records of %s/%d below %d: error %d", topic, partition, before, code)
+	}
+}
