@@ -1,0 +1,87 @@
+package lock
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// DefaultClientTimeout bounds connecting, reading and writing. It equals
+// DefaultTryTimeout: a lock gains nothing from waiting longer.
+const DefaultClientTimeout = DefaultTryTimeout
+
+// ClientConfig says how Redis is talked to. The zero value is ready to use.
+type ClientConfig struct {
+	// Name is shown by CLIENT LIST on the server. Default none.
+	Name string
+
+	// Timeout bounds connecting (with TLS and AUTH each), one read and one
+	// write. Default DefaultClientTimeout.
+	Timeout time.Duration
+
+	// PoolSize is the number of connections kept to one server. Default ten for
+	// each CPU.
+	PoolSize int
+}
+
+// NewClients makes one client for each URL (redis:// or, with TLS, rediss://,
+// as in redis://user:password@host:port/db), without connecting. Timeouts and
+// retries are set here and override what a URL asks for: go-redis repeats a
+// command whose answer was lost, and a repeated acquisition finds its own key
+// and calls it taken. No error shows a password. The caller closes the clients.
+func NewClients(urls []string, cfg ClientConfig) ([]redis.UniversalClient, error) {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = DefaultClientTimeout
+	}
+	if err := checkCount(len(urls)); err != nil {
+		return nil, err
+	}
+	options := make([]*redis.Options, len(urls))
+	for i, u := range urls {
+		opt, err := redis.ParseURL(u)
+		if err != nil {
+			return nil, fmt.Errorf("redis URL %d of %d: %w", i+1, len(urls), withoutURL(err))
+		}
+		for _, other := range options[:i] {
+			if other.Addr == opt.Addr {
+				return nil, fmt.Errorf("redis URL %d of %d: %s is given twice: %w", i+1, len(urls), opt.Addr, ErrSameServer)
+			}
+		}
+		opt.ClientName = cfg.Name
+		opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = cfg.Timeout, cfg.Timeout, cfg.Timeout
+		opt.PoolTimeout = cfg.Timeout
+		opt.PoolSize = cfg.PoolSize
+		opt.ContextTimeoutEnabled = true // or a context's deadline is ignored
+		opt.MaxRetries = -1              // never: see above
+		opt.DialerRetries = 1
+		opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+		options[i] = opt
+	}
+	clients := make([]redis.UniversalClient, len(options))
+	for i, opt := range options {
+		clients[i] = redis.NewClient(opt)
+	}
+	return clients, nil
+}
+
+// checkCount refuses numbers of servers that cannot form a useful quorum.
+func checkCount(servers int) error {
+	if servers < 1 || servers%2 == 0 {
+		return fmt.Errorf("%d Redis servers: want one, or an odd number of independent ones (two survive no more failures than one)", servers)
+	}
+	return nil
+}
+
+// withoutURL takes the URL, which may hold a password, out of a parser's error.
+// The parser's own reason quotes parts of the URL, so it goes too.
+func withoutURL(err error) error {
+	var parse *url.Error
+	if errors.As(err, &parse) {
+		return errors.New("malformed, want redis://user:password@host:port/db with special characters percent-encoded")
+	}
+	return err
+}
