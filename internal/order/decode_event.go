@@ -96,11 +96,10 @@ func (r *eventReader) occurredAt(at place) error {
 	return nil
 }
 
-// timeOf reads RFC 3339 by the letter. Package time alone would also take a
-// comma for the point, hours of one digit and zones of 24 hours.
+// timeOf reads RFC 3339 by the letter.
 func timeOf(text []byte) (time.Time, bool) {
 	var t time.Time
-	if !likeTime(text) || t.UnmarshalText(text) != nil {
+	if t.UnmarshalText(text) != nil || !exact(text) {
 		return time.Time{}, false
 	}
 	if t = t.UTC(); !writable(t) {
@@ -109,46 +108,23 @@ func timeOf(text []byte) (time.Time, bool) {
 	return t, true
 }
 
+// exact refuses what package time lets pass although RFC 3339 does not: hours of
+// one digit, a comma for the point, and zones of 24 hours or 60 minutes.
+func exact(text []byte) bool {
+	const afterHour, afterSecond = len("2006-01-02T15"), len("2006-01-02T15:04:05")
+	if len(text) <= afterSecond || text[afterHour] != ':' || text[afterSecond] == ',' {
+		return false
+	}
+	if text[len(text)-1] == 'Z' {
+		return true
+	}
+	zone := text[len(text)-len("+07:00"):]
+	return string(zone[1:3]) < "24" && string(zone[4:6]) < "60"
+}
+
 // writable is false for times before and after the years that RFC 3339 can
 // write. The zone can carry the first and the last hours of the calendar there.
 func writable(utc time.Time) bool { return utc.Year() >= 1 && utc.Year() <= 9999 }
-
-// likeTime is true for text of the form of a time: 2026-11-23T01:02:03, maybe a
-// fraction, and Z or a zone as +08:00.
-func likeTime(text []byte) bool {
-	const seconds = "dddd-dd-ddTdd:dd:dd"
-	if len(text) <= len(seconds) || !like(text[:len(seconds)], seconds) {
-		return false
-	}
-	zone := text[len(seconds):]
-	if zone[0] == '.' {
-		digits := 1
-		for digits < len(zone) && zone[digits] >= '0' && zone[digits] <= '9' {
-			digits++
-		}
-		if digits == 1 {
-			return false
-		}
-		zone = zone[digits:]
-	}
-	if string(zone) == "Z" {
-		return true
-	}
-	return (like(zone, "+dd:dd") || like(zone, "-dd:dd")) && string(zone[1:3]) < "24" && string(zone[4:6]) < "60"
-}
-
-// like compares text with a form in which d stands for a digit.
-func like(text []byte, form string) bool {
-	if len(text) != len(form) {
-		return false
-	}
-	for i, c := range text {
-		if form[i] == 'd' && (c < '0' || c > '9') || form[i] != 'd' && c != form[i] {
-			return false
-		}
-	}
-	return true
-}
 
 // identifier reads a string, or an integer as its decimal text.
 func (r *eventReader) identifier(into *span, at place, limit int) error {

@@ -123,6 +123,17 @@ func TestDecodeSaysWhereAndWhatIsWrong(t *testing.T) {
 	}
 }
 
+// Items above the limit are counted and not kept: how much memory an event
+// takes must not be up to whoever wrote it.
+func TestDecodeDoesNotReadItemsAboveTheLimit(t *testing.T) {
+	t.Parallel()
+	_, err := decodeText(`{"type":"order.created","order_id":1,"items":[` +
+		strings.Repeat(`{"goods_id":"1","num":1},`, MaxItems) + `{"num":"no item"},0]}`)
+	if want := "schema_invalid at /items: got 502 items, want 1..500 items"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 // checkMalformed fails unless err can go into a header and a log line as it is.
 func checkMalformed(t testing.TB, err error) {
 	t.Helper()
