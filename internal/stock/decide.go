@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -44,11 +45,20 @@ func (c *Changes) Empty() bool {
 // whole milliseconds): the same batch run again on the same book gives the same
 // changes, which is what makes it safe to run a transaction again.
 func (b *Book) Decide(reqs []Request, now time.Time) ([]Decision, Changes) {
+	lines := 0
+	for i := range reqs {
+		lines += len(reqs[i].Lines)
+	}
 	d := decider{
-		book:    b,
-		now:     moment(now),
-		before:  make(map[string]int64, len(b.Levels)),
-		written: make(map[string]write, len(reqs)),
+		book:      b,
+		now:       moment(now),
+		before:    make(map[string]int64, len(b.Levels)),
+		effects:   make([]effect, 0, len(reqs)),
+		byOrder:   make(map[string]int, len(reqs)),
+		movements: make([]Movement, 0, lines),
+	}
+	if b.Records == nil {
+		b.Records = make(map[string]Record, len(reqs))
 	}
 	decisions := make([]Decision, len(reqs))
 	for i := range reqs {
@@ -67,21 +77,26 @@ func (b *Book) Decide(reqs []Request, now time.Time) ([]Decision, Changes) {
 	return decisions, d.changes()
 }
 
-// write says how an order's row gets to the table.
-type write uint8
+// effect is what a batch did to one order.
+type effect struct {
+	record   Record
+	inserted bool // was not known before the batch
+	// The order's movements. An order is taken once and given back once at most.
+	taken, given span
+}
 
-const (
-	insert write = iota + 1
-	update
-)
+// span is a run of movements, those of one step, in the order of their goods;
+// empty when there was no such step.
+type span struct{ first, end int }
 
 // decider collects what one batch changes.
 type decider struct {
 	book      *Book
 	now       time.Time
 	before    map[string]int64 // level of each moved goods before the batch
-	written   map[string]write
-	movements []Movement
+	effects   []effect
+	byOrder   map[string]int // index in effects
+	movements []Movement     // in the order they happened
 }
 
 // repeat answers a deduction of an order that is known already. An order voided
@@ -115,17 +130,17 @@ func (d *decider) deduct(req *Request) Decision {
 	record.Lines = req.Lines
 	if len(short) > 0 {
 		record.State, record.Shortages = Rejected, short
+		d.keep(record, true)
 	} else {
-		d.move(req.Order, KindDeduct, req.Lines)
+		d.keep(record, true).taken = d.move(req.Order, KindDeduct, req.Lines)
 	}
-	d.keep(record, insert)
 	return Decision{Verdict: Applied, Record: record}
 }
 
 // void leaves a tombstone for an order that was cancelled before it came.
 func (d *decider) void(req *Request) Decision {
 	record := d.record(req, Voided)
-	d.keep(record, insert)
+	d.keep(record, true)
 	return Decision{Verdict: Applied, Record: record}
 }
 
@@ -146,9 +161,8 @@ func (d *decider) release(record Record) Decision {
 	if len(unknown) > 0 {
 		return Decision{Verdict: UnknownGoods, Unknown: unknown}
 	}
-	d.move(record.Order, KindRelease, record.Lines)
 	record.State, record.ReleasedAt = Released, d.now
-	d.keep(record, update)
+	d.keep(record, false).given = d.move(record.Order, KindRelease, record.Lines)
 	return Decision{Verdict: Applied, Record: record}
 }
 
@@ -164,18 +178,21 @@ func (d *decider) record(req *Request, state State) Record {
 
 // keep makes the record the order's standing one. An order that is inserted and
 // changed in one batch is still inserted once.
-func (d *decider) keep(record Record, w write) {
-	if d.book.Records == nil {
-		d.book.Records = make(map[string]Record)
-	}
+func (d *decider) keep(record Record, inserted bool) *effect {
 	d.book.Records[record.Order] = record
-	if d.written[record.Order] != insert {
-		d.written[record.Order] = w
+	i, again := d.byOrder[record.Order]
+	if !again {
+		i = len(d.effects)
+		d.byOrder[record.Order] = i
+		d.effects = append(d.effects, effect{inserted: inserted})
 	}
+	d.effects[i].record = record
+	return &d.effects[i]
 }
 
 // move changes the levels of all lines, downwards for a deduction.
-func (d *decider) move(ref string, kind Kind, lines []Line) {
+func (d *decider) move(ref string, kind Kind, lines []Line) span {
+	first := len(d.movements)
 	for _, line := range lines {
 		delta := line.Num
 		if kind == KindDeduct {
@@ -191,24 +208,53 @@ func (d *decider) move(ref string, kind Kind, lines []Line) {
 			Ref: ref, Goods: line.Goods, Kind: kind, Delta: delta, Balance: level, At: d.now,
 		})
 	}
+	return span{first, len(d.movements)}
 }
 
+// changes brings everything into the order of the keys. Movements are taken over
+// in runs: sorting them one by one costs more than the decisions did.
 func (d *decider) changes() Changes {
-	c := Changes{Movements: d.movements}
-	slices.SortFunc(c.Movements, compareMovements)
-	for _, order := range slices.Sorted(maps.Keys(d.written)) {
-		if d.written[order] == insert {
-			c.Inserted = append(c.Inserted, d.book.Records[order])
+	var c Changes
+	if len(d.movements) > 0 {
+		c.Movements = make([]Movement, 0, len(d.movements))
+	}
+	for done, i := range d.sorted() {
+		e := &d.effects[i]
+		if e.inserted {
+			if c.Inserted == nil {
+				c.Inserted = make([]Record, 0, len(d.effects)-done)
+			}
+			c.Inserted = append(c.Inserted, e.record)
 		} else {
-			c.Updated = append(c.Updated, d.book.Records[order])
+			c.Updated = append(c.Updated, e.record)
+		}
+		mine := len(c.Movements)
+		c.Movements = append(c.Movements, d.movements[e.taken.first:e.taken.end]...)
+		c.Movements = append(c.Movements, d.movements[e.given.first:e.given.end]...)
+		if e.taken != (span{}) && e.given != (span{}) {
+			slices.SortFunc(c.Movements[mine:], compareMovements)
 		}
 	}
-	for _, goods := range slices.Sorted(maps.Keys(d.before)) {
-		if level := d.book.Levels[goods]; level != d.before[goods] {
-			c.Levels = append(c.Levels, Level{Goods: goods, Available: level, UpdatedAt: d.now})
+	goods := slices.AppendSeq(make([]string, 0, len(d.before)), maps.Keys(d.before))
+	slices.Sort(goods)
+	for _, g := range goods {
+		if level := d.book.Levels[g]; level != d.before[g] {
+			c.Levels = append(c.Levels, Level{Goods: g, Available: level, UpdatedAt: d.now})
 		}
 	}
 	return c
+}
+
+// sorted returns the places of the effects by order. (The effects are large.)
+func (d *decider) sorted() []int {
+	places := make([]int, len(d.effects))
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortFunc(places, func(a, b int) int {
+		return strings.Compare(d.effects[a].record.Order, d.effects[b].record.Order)
+	})
+	return places
 }
 
 // compareMovements is the order of the movements' primary key.

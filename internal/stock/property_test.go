@@ -182,3 +182,21 @@ func TestAgainIsKnown(t *testing.T) {
 		}
 	})
 }
+
+func BenchmarkDecide(b *testing.B) {
+	const size, goods = 1000, 500
+	reqs := make([]Request, size)
+	for i := range reqs {
+		reqs[i] = deductOf(fmt.Sprintf("A-%08d", i), Line{fmt.Sprint("g", i%goods), 1}, Line{fmt.Sprint("h", i*7%goods), 2})
+	}
+	levels := map[string]int64{}
+	for i := range goods {
+		levels[fmt.Sprint("g", i)], levels[fmt.Sprint("h", i)] = 1000, 1000
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		book := Book{Levels: maps.Clone(levels)}
+		book.Decide(reqs, noon)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size), "ns/order")
+}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"sync"
 	"time"
 
 	"gorm.io/gorm"
@@ -24,6 +25,7 @@ type Ledger struct {
 	slow    *sql.DB // for statements that may take minutes: migrations
 	dialect Dialect
 	clock   func() time.Time
+	buffers sync.Pool // of []byte: statements of a large batch are hundreds of kilobytes
 }
 
 // Backend is an open database for [New].

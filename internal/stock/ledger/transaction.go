@@ -58,6 +58,8 @@ func (l *Ledger) transactOn(ctx context.Context, db *gorm.DB, opts *sql.TxOption
 	}()
 
 	t := &transaction{pool: tx.Statement.ConnPool}
+	t.st.b, _ = l.buffers.Get().([]byte)
+	defer func() { l.buffers.Put(t.st.b[:0]) }() //nolint:staticcheck // the slice header is small beside what it saves
 	err := fn(t)
 	if err == nil {
 		err = t.dead
