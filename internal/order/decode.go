@@ -47,7 +47,10 @@ func (m *Malformed) Error() string {
 // name them, and no lines. The message is not changed, and the event keeps no
 // part of it.
 func Decode(m *Message) (Event, error) {
-	r := readers.Get().(*eventReader)
+	r, ok := readers.Get().(*eventReader)
+	if !ok {
+		r = new(eventReader)
+	}
 	defer r.release(len(m.Value))
 	fault := r.read(m.Value)
 	e := r.result(m)
@@ -87,7 +90,7 @@ var (
 // the whole value, so that the code does not depend on what else is broken.
 func syntaxFault(value []byte, err error) *Malformed {
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return &Malformed{Code: CodeEmptyBody, Detail: "the message has no value"}
 	case !utf8.Valid(value):
 		return &Malformed{Code: CodeInvalidUTF8, Detail: "broken at byte " + strconv.Itoa(firstBadByte(value))}

@@ -2,6 +2,7 @@ package order
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strconv"
 	"sync"
@@ -12,7 +13,7 @@ import (
 
 // readers keeps the memory of event readers between events; it holds nothing
 // of any event.
-var readers = sync.Pool{New: func() any { return new(eventReader) }}
+var readers sync.Pool
 
 // maxPooledBytes: a reader that has met a larger value is thrown away, so that
 // one large event does not leave large buffers behind for ever.
@@ -93,11 +94,12 @@ func (r *eventReader) object(at place, member func(at place, name []byte) error)
 
 // end makes sure that nothing but white space is left.
 func (r *eventReader) end() error {
-	switch _, err := r.decoder.ReadToken(); err {
-	case io.EOF:
-		return nil
-	case nil:
+	_, err := r.decoder.ReadToken()
+	switch {
+	case err == nil:
 		return errTrailing
+	case errors.Is(err, io.EOF):
+		return nil
 	default:
 		return err
 	}
@@ -136,11 +138,12 @@ func (r *eventReader) unquote(quoted []byte) []byte {
 
 // reject passes over a value that should have been something else.
 func (r *eventReader) reject(at place, want string) error {
-	switch r.decoder.PeekKind() {
-	case '{':
+	kind := r.decoder.PeekKind()
+	if kind == '{' {
 		r.violate(at, "an object", want)
 		return r.skip()
-	case '[':
+	}
+	if kind == '[' {
 		r.violate(at, "an array", want)
 		return r.skip()
 	}

@@ -2,6 +2,7 @@ package order
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -50,7 +51,7 @@ func (o *Outcome) Message(topic string, traceparent []byte) Message {
 	// off before keeps the old one.
 	buffer := make(slab, 0, o.sizeHint())
 	buffer = AppendOutcome(buffer, o)
-	m := Message{Topic: topic, Value: buffer[:len(buffer):len(buffer)]}
+	m := Message{Topic: topic, Value: slices.Clip(buffer)}
 	if o.OrderID != "" {
 		m.Key = buffer.put(o.OrderID)
 	}
