@@ -15,18 +15,12 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"orderconsumer/internal/app"
 )
 
 // root is the repository, seen from here.
 const root = "../.."
-
-// Addresses of the servers on the host, where the programs look for them when
-// they are told nothing.
-const (
-	defaultBroker   = "localhost:9092"
-	defaultRedis    = "redis://localhost:6379/0"
-	defaultDatabase = "mysql://orders:orders@localhost:3306/orders"
-)
 
 func TestComposeFile(t *testing.T) {
 	t.Parallel()
@@ -88,24 +82,27 @@ func TestComposeFile(t *testing.T) {
 
 func TestComposeServers(t *testing.T) {
 	t.Parallel()
-	project := load(t)
+	project, defaults := load(t), settings(t)
 
 	t.Run("are where the programs look by default", func(t *testing.T) {
 		t.Parallel()
-		for name, address := range map[string]string{
-			"kafka": "kafka://" + defaultBroker,
-			"redis": defaultRedis,
-			"mysql": defaultDatabase,
+		for name, addresses := range map[string][]string{
+			"kafka": defaults.Kafka.Brokers,
+			"redis": defaults.Redis.URLs,
+			"mysql": {defaults.Database.URL},
 		} {
+			if len(addresses) != 1 {
+				t.Fatalf("%s: want one address by default, got %q", name, addresses)
+			}
 			ports := project.Services[name].Ports
-			if want := portOf(t, address); len(ports) != 1 || ports[0].Published != want {
+			if want := portOf(t, addresses[0]); len(ports) != 1 || ports[0].Published != want {
 				t.Errorf("%s: want port %s published, got %+v", name, want, ports)
 			}
 		}
 	})
 	t.Run("let the default database URL in", func(t *testing.T) {
 		t.Parallel()
-		at, err := url.Parse(defaultDatabase)
+		at, err := url.Parse(defaults.Database.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +124,7 @@ func TestComposeServers(t *testing.T) {
 		// the other after the first answer.
 		got := variable(t, project.Services["kafka"], "KAFKA_ADVERTISED_LISTENERS")
 		inside := variable(t, project.Services["consumer"], "KAFKA_BROKERS")
-		if want := "INTERNAL://" + inside + ",HOST://" + defaultBroker; got != want {
+		if want := "INTERNAL://" + inside + ",HOST://" + defaults.Kafka.Brokers[0]; got != want {
 			t.Errorf("advertised listeners: want %s, got %s", want, got)
 		}
 	})
@@ -157,8 +154,7 @@ func TestComposeServers(t *testing.T) {
 
 func TestComposeConsumer(t *testing.T) {
 	t.Parallel()
-	project := load(t)
-	consumer := project.Services["consumer"]
+	consumer, defaults := load(t).Services["consumer"], settings(t)
 
 	t.Run("can be scaled", func(t *testing.T) {
 		t.Parallel()
@@ -191,7 +187,7 @@ func TestComposeConsumer(t *testing.T) {
 				t.Errorf("want host %s in %s (%v)", key, address, err)
 			}
 		}
-		inside := strings.ReplaceAll(defaultDatabase, "localhost", "mysql")
+		inside := strings.ReplaceAll(defaults.Database.URL, "localhost", "mysql")
 		if got := variable(t, consumer, "DATABASE_URL"); got != inside {
 			t.Errorf("want database %s, got %s", inside, got)
 		}
@@ -226,9 +222,22 @@ func TestComposeConsumer(t *testing.T) {
 	})
 	t.Run("is given time to drain", func(t *testing.T) {
 		t.Parallel()
-		const want = 40 * time.Second
-		if got := consumer.StopGracePeriod; got == nil || time.Duration(*got) != want {
-			t.Errorf("want a stop grace period of %s, got %v", want, got)
+		// However the two overlap: killed half-way, what was in flight is done again.
+		least := defaults.Member.DrainTimeout + defaults.Flow.TransactionTimeout
+		if got := consumer.StopGracePeriod; got == nil || time.Duration(*got) < least {
+			t.Errorf("want a stop grace period of at least %s, got %v", least, got)
+		}
+	})
+	t.Run("is told what it understands", func(t *testing.T) {
+		t.Parallel()
+		var help, errs strings.Builder
+		if code := app.Consumer([]string{"run", "--help"}, strings.NewReader(""), &help, &errs); code != 0 {
+			t.Fatalf("run --help: exit code %d\n%s", code, errs.String())
+		}
+		for key := range consumer.Environment {
+			if !strings.Contains(help.String(), "($"+key+")") {
+				t.Errorf("%s is no setting of consumer run", key)
+			}
 		}
 	})
 	t.Run("is ready when its servers are", func(t *testing.T) {
@@ -264,8 +273,22 @@ func variable(t *testing.T, service types.ServiceConfig, key string) string {
 	return *value
 }
 
+// settings are what the consumer does when it is told nothing.
+func settings(t *testing.T) app.ConsumerSettings {
+	t.Helper()
+	defaults, err := app.DefaultConsumerSettings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return defaults
+}
+
+// portOf is the port of a URL, or of host:port.
 func portOf(t *testing.T, address string) string {
 	t.Helper()
+	if !strings.Contains(address, "://") {
+		address = "tcp://" + address
+	}
 	at, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
