@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -134,9 +135,7 @@ func (a *assignment) commit() {
 		a.consumer.log.Warn("offsets not committed, trying again", "group", a.consumer.cfg.Group, "error", err)
 		return
 	}
-	for p, offset := range moved {
-		a.committed[p] = offset
-	}
+	maps.Copy(a.committed, moved)
 }
 
 // oldest is when the oldest message in flight was read.

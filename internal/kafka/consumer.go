@@ -123,7 +123,7 @@ func (c *Consumer) Run(take, work context.Context) error {
 			c.log.WarnContext(take, "group not joined, trying again", "group", c.cfg.Group, "error", err)
 			err = sleep(take, joinRest)
 			if err != nil {
-				return nil //nolint:nilerr // told to stop
+				return nil // told to stop
 			}
 			continue
 		}

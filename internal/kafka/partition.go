@@ -63,7 +63,7 @@ func (p *partition) run(ctx context.Context) error {
 			p.log.WarnContext(ctx, "fetch failed", "error", err)
 			err = sleep(ctx, fetchRest)
 			if err != nil {
-				return nil //nolint:nilerr // told to stop
+				return nil // told to stop
 			}
 			continue
 		}
@@ -76,7 +76,7 @@ func (p *partition) run(ctx context.Context) error {
 		next = m.Offset + 1
 		err = p.hand(ctx, &m)
 		if err != nil {
-			return nil //nolint:nilerr // told to stop
+			return nil // told to stop
 		}
 	}
 }

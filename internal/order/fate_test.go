@@ -63,8 +63,8 @@ func TestBackoffGrowsAndIsBounded(t *testing.T) {
 	if got := backoff(1000, 0.999); got < backoffLast*9/10 || got > backoffLast {
 		t.Errorf("longest wait %s", got)
 	}
-	if backoff(7, 0.5) != backoff(7, 0.5) {
-		t.Error("not a pure function")
+	if first, again := backoff(7, 0.5), backoff(7, 0.5); first != again {
+		t.Errorf("not a pure function: %s, then %s", first, again)
 	}
 }
 

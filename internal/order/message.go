@@ -1,6 +1,9 @@
 package order
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Header is one header of a message. Foreign headers travel byte for byte.
 type Header struct {
@@ -25,9 +28,9 @@ type Message struct {
 // there is none. The last one wins because appending is how headers are
 // overridden on the way through retry topics.
 func (m *Message) Header(key string) (value []byte, ok bool) {
-	for i := len(m.Headers) - 1; i >= 0; i-- {
-		if m.Headers[i].Key == key {
-			return m.Headers[i].Value, true
+	for _, h := range slices.Backward(m.Headers) {
+		if h.Key == key {
+			return h.Value, true
 		}
 	}
 	return nil, false

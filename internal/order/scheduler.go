@@ -49,7 +49,6 @@ type scheduler struct {
 	bytes   int        // of waiting
 	goods   map[string]*batch
 	orders  map[string]struct{}
-	flying  int  // batches taken and not yet finished
 	closed  bool // no more submits
 
 	// The first blocked of waiting could not be taken by the last walk, and
@@ -131,7 +130,6 @@ func (s *scheduler) next(ctx context.Context) (*batch, error) {
 		b := &batch{}
 		s.fill(b, false)
 		if len(b.tasks) > 0 {
-			s.flying++
 			return b, nil
 		}
 		if s.closed && len(s.waiting) == 0 {
@@ -253,7 +251,6 @@ func (s *scheduler) finish(b *batch) {
 			delete(s.orders, t.event.OrderID)
 		}
 	}
-	s.flying--
 	s.unblock()
 	s.work.Broadcast()
 }
@@ -265,13 +262,6 @@ func (s *scheduler) close() {
 	s.closed = true
 	s.work.Broadcast()
 	s.room.Broadcast()
-}
-
-// depth is how many messages wait and how many batches are in flight.
-func (s *scheduler) depth() (waiting, flying int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.waiting), s.flying
 }
 
 // claims are the keys that messages skipped in one walk keep from those
