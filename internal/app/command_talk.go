@@ -18,6 +18,7 @@ type talker struct {
 	terminal bool
 	mu       sync.Mutex
 	to       io.Writer
+	drawn    bool // the cursor stands at the end of a bar
 }
 
 func newTalker(to io.Writer) *talker {
@@ -25,11 +26,33 @@ func newTalker(to io.Writer) *talker {
 	return &talker{to: to, terminal: ok && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb"}
 }
 
-// Write implements io.Writer.
+// clearLine takes a bar away, so that a line can be written in its place. The
+// bar is drawn again below the line.
+const clearLine = "\033[2K\r"
+
+// Write writes whole lines.
 func (t *talker) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.drawn {
+		t.drawn = false
+		_, err := io.WriteString(t.to, clearLine)
+		if err != nil {
+			return 0, err
+		}
+	}
 	return t.to.Write(p)
+}
+
+// barWriter is where a bar is drawn, in a line that is not ended.
+type barWriter struct{ talker *talker }
+
+// Write draws.
+func (b barWriter) Write(p []byte) (int, error) {
+	b.talker.mu.Lock()
+	defer b.talker.mu.Unlock()
+	b.talker.drawn = true
+	return b.talker.to.Write(p)
 }
 
 // OutputSettings say how a command gives its answer.

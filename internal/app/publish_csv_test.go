@@ -1,0 +1,147 @@
+package app
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"orderconsumer/internal/order"
+	"orderconsumer/internal/stock"
+)
+
+func TestPublishCSV(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		text   string
+		orders map[string][]stock.Line
+		failed string
+		said   []string
+	}{
+		{
+			name:   "lines that stand together are one order",
+			text:   "A-1,421,2\nA-1,422,1\nA-2,421,5\n",
+			orders: map[string][]stock.Line{"A-1": {{Goods: "421", Num: 2}, {Goods: "422", Num: 1}}, "A-2": {{Goods: "421", Num: 5}}},
+		},
+		{
+			name:   "a header line may name the columns in another order, beside others",
+			text:   byteOrderMark + "num,Goods_ID,comment,ORDER_ID\r\n2,421,\"a, b\",A-1\r\n\r\n1,422,,A-1",
+			orders: map[string][]stock.Line{"A-1": {{Goods: "421", Num: 2}, {Goods: "422", Num: 1}}},
+		},
+		{
+			name:   "the same goods twice is summed, blanks and quotes are no part of an id",
+			text:   "A-1, 421 ,2\n\"A-1\",\"421\",\"3\"\n",
+			orders: map[string][]stock.Line{"A-1": {{Goods: "421", Num: 5}}},
+		},
+		{
+			name:   "an order with a line that is wrong is not published by halves",
+			text:   "order_id,goods_id,num\nA-1,421,2\nA-1,422,many\nA-1,423,1\nA-2,421,1\n",
+			orders: map[string][]stock.Line{"A-2": {{Goods: "421", Num: 1}}},
+			failed: "order_id,goods_id,num\nA-1,421,2\nA-1,422,many\nA-1,423,1\n",
+			said:   []string{`line 2: line 3: num is "many", want 1..1000000000`, "failed 1 (1 invalid"},
+		},
+		{
+			name:   "nor one beside a line that cannot be read",
+			text:   "A-1,421,2\n,422,1\nA-2,421,1\n\"A-3\n",
+			orders: map[string][]stock.Line{},
+			failed: "A-1,421,2\n,422,1\nA-2,421,1\n\"A-3\n",
+			said:   []string{"line 1: line 2: no order_id", "line 3: line 4: no CSV"},
+		},
+		{
+			name:   "what breaks the contract is said in its words",
+			text:   "A-1,421,0\nA-2,421\nA-3,421,1000000001\n" + strings.Repeat("x", 65) + ",421,1\n",
+			orders: map[string][]stock.Line{},
+			failed: "A-1,421,0\nA-2,421\nA-3,421,1000000001\n" + strings.Repeat("x", 65) + ",421,1\n",
+			said: []string{
+				"line 1: schema_invalid at /items/0/num: got 0", "line 2: 2 columns, want order_id,goods_id,num",
+				"line 3: schema_invalid at /items/0/num", "line 4: schema_invalid at /order_id",
+			},
+		},
+		{
+			name:   "an order that comes back later is refused",
+			text:   "A-1,421,2\nA-2,421,1\nA-1,422,1\nA-1,423,1\n",
+			orders: map[string][]stock.Line{"A-1": {{Goods: "421", Num: 2}}, "A-2": {{Goods: "421", Num: 1}}},
+			failed: "A-1,422,1\nA-1,423,1\n",
+			said:   []string{`line 3: order "A-1" stands further up already`, "failed 1 "},
+		},
+		{
+			name:   "an order has no more lines than an event has items",
+			text:   strings.Repeat("A-1,421,1\n", order.MaxItems+1) + "A-2,421,1\n" + strings.Repeat("A-3,421,1\n", order.MaxItems),
+			orders: map[string][]stock.Line{"A-2": {{Goods: "421", Num: 1}}, "A-3": {{Goods: "421", Num: order.MaxItems}}},
+			failed: strings.Repeat("A-1,421,1\n", order.MaxItems+1),
+			said:   []string{"line 1: line 501: more than 500 lines of one order"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			k := newKiosk(t)
+			code := ExitOK
+			if tt.failed != "" {
+				code = ExitFailed
+			}
+			k.call(tt.text, "publish").expect(t, code, tt.said...)
+			orders := make(map[string][]stock.Line)
+			for _, m := range k.published() {
+				e, err := order.Decode(&m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				orders[e.OrderID] = e.Lines
+				id, err := uuid.Parse(e.ID)
+				if err != nil || id.Version() != 7 || time.Since(e.OccurredAt).Abs() > time.Hour || string(m.Key) != e.OrderID {
+					t.Errorf("key %q, event %+v, %v", m.Key, e, err)
+				}
+			}
+			if diff := cmp.Diff(tt.orders, orders); diff != "" {
+				t.Errorf("orders (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.failed, k.content(k.failures())); diff != "" {
+				t.Errorf("failed file (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPublishCSVNeedsEveryColumn(t *testing.T) {
+	t.Parallel()
+	k := newKiosk(t)
+	k.call("order_id,goods\nA-1,421\n", "publish").expect(t, ExitUsage, "the first line of - names no column goods_id")
+	if n := len(k.published()); n != 0 {
+		t.Errorf("%d messages were published", n)
+	}
+}
+
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ flag, file, first, want string }{
+		{"auto", "orders.CSV", "{}", formatCSV},
+		{"auto", "orders.ndjson", "A-1,1,1", formatJSONL},
+		{"auto", "orders.txt", ` {"a":1}`, formatJSONL},
+		{"auto", "-", "A-1,1,1", formatCSV},
+		{"csv", "orders.jsonl", "{}", formatCSV},
+		{"jsonl", "orders.csv", "A-1,1,1", formatJSONL},
+	} {
+		r := &eventReader{cmd: &publishCommand{File: tt.file, Format: tt.flag}}
+		err := r.settleFormat([]byte(tt.first))
+		if err != nil || r.format != tt.want {
+			t.Errorf("%+v: got %q, %v", tt, r.format, err)
+		}
+	}
+}
+
+func TestFailedFileIsNamedAfterItsInput(t *testing.T) {
+	t.Parallel()
+	var got []string
+	for _, c := range []publishCommand{
+		{File: "-"}, {File: "a/orders.csv"}, {File: "-", Target: TargetSettings{FailedFile: "x"}},
+	} {
+		got = append(got, c.failedPath(formatCSV))
+	}
+	if want := []string{"publish.failed.csv", "a/orders.csv.failed.csv", "x"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,102 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestProgress(t *testing.T) {
+	t.Parallel()
+
+	t.Run("is a line now and then where there is no terminal", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			var out bytes.Buffer
+			counts := newTally(&session{name: "producer", stderr: newTalker(&out)})
+			done := counts.showProgress(progressTotal{})
+			time.Sleep(lineEvery - time.Millisecond)
+			counts.published.Add(300)
+			time.Sleep(lineEvery)
+			counts.published.Add(100)
+			counts.invalid.Add(1)
+			time.Sleep(lineEvery)
+			done()
+			done()
+			if got, want := out.String(), "published 300, 150/s\npublished 400, failed 1, 100/s\n"; got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	})
+
+	t.Run("is a bar on a terminal, which gives way to what is said and leaves nothing behind", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			var out bytes.Buffer
+			talk := newTalker(&out)
+			talk.terminal = true
+			s := &session{name: "producer", stderr: talk}
+			counts := newTally(s)
+			done := counts.showProgress(progressTotal{events: 1000})
+			counts.published.Add(250)
+			time.Sleep(time.Second + time.Millisecond)
+			s.say("line 7: bad")
+			time.Sleep(time.Second)
+			done()
+			got := out.String()
+			if !strings.Contains(got, "25%") || !strings.Contains(got, "published 250") {
+				t.Errorf("no bar of a quarter in %q", got)
+			}
+			if !strings.Contains(got, clearLine+"line 7: bad\n") {
+				t.Errorf("the line stands in the bar: %q", got)
+			}
+			if !strings.HasSuffix(got, clearLine) {
+				t.Errorf("the bar is left behind: %q", got)
+			}
+			if strings.Contains(got, "\033[3") {
+				t.Errorf("coloured: %q", got)
+			}
+		})
+	})
+}
+
+func TestRate(t *testing.T) {
+	t.Parallel()
+	events := func(n int) func(func(parcel) bool) {
+		return func(yield func(parcel) bool) {
+			for range n {
+				if !yield(parcel{}) {
+					return
+				}
+			}
+		}
+	}
+	t.Run("is kept", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			if n := len(slices.Collect(limited(t.Context(), events(500), 50))); n != 500 {
+				t.Errorf("%d events", n)
+			}
+			// The first five come at once.
+			if took := time.Since(began); took < 9*time.Second || took > 10*time.Second {
+				t.Errorf("500 events at 50 a second took %s", took)
+			}
+		})
+	})
+	t.Run("does not keep anybody who is told to stop", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			n := len(slices.Collect(limited(ctx, events(500), 0.5)))
+			if n < 4 || n > 6 {
+				t.Errorf("%d events in ten seconds", n)
+			}
+		})
+	})
+}

@@ -1,0 +1,110 @@
+package app
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// tally counts what becomes of the events of one run. Many goroutines count.
+type tally struct {
+	began       time.Time
+	published   atomic.Int64
+	invalid     atomic.Int64 // refused before they were published
+	undelivered atomic.Int64 // not confirmed by Kafka
+	bytes       atomic.Int64 // of the input that have been read
+	session     *session
+	complaints  *complaints
+}
+
+func newTally(s *session) *tally {
+	return &tally{began: time.Now(), session: s, complaints: &complaints{session: s}}
+}
+
+func (t *tally) failed() int64 { return t.invalid.Load() + t.undelivered.Load() }
+
+// publishSummary is the answer of a command that publishes.
+type publishSummary struct {
+	Topic       string  `json:"topic"`
+	Published   int64   `json:"published"`
+	Failed      int64   `json:"failed"` // the sum of the next two
+	Invalid     int64   `json:"invalid"`
+	Undelivered int64   `json:"undelivered"`
+	FailedFile  string  `json:"failed_file,omitempty"`
+	Stopped     bool    `json:"stopped"` // by a signal
+	Seconds     float64 `json:"seconds"`
+	PerSecond   float64 `json:"events_per_second"`
+}
+
+// summary is how things stand.
+func (t *tally) summary(topic string, f *failedFile) publishSummary {
+	sum := publishSummary{
+		Topic:       topic,
+		Published:   t.published.Load(),
+		Invalid:     t.invalid.Load(),
+		Undelivered: t.undelivered.Load(),
+		FailedFile:  f.name(),
+		Seconds:     time.Since(t.began).Seconds(),
+	}
+	sum.Failed = sum.Invalid + sum.Undelivered
+	if sum.Seconds > 0 {
+		sum.PerSecond = float64(sum.Published) / sum.Seconds
+	}
+	return sum
+}
+
+// text is the summary for a person, in one line.
+func (s publishSummary) text() string {
+	text := fmt.Sprintf("published %d to %s, failed %d", s.Published, s.Topic, s.Failed)
+	if s.Failed > 0 {
+		text += fmt.Sprintf(" (%d invalid, %d undelivered)", s.Invalid, s.Undelivered)
+	}
+	return text + fmt.Sprintf(", %.1f s, %.0f/s", s.Seconds, s.PerSecond)
+}
+
+// shortfall is the error when something was not delivered.
+func (s publishSummary) shortfall() error {
+	if s.Failed == 0 {
+		return nil
+	}
+	f := &failure{
+		code: ExitFailed,
+		err:  fmt.Errorf("%d of %d events were not published: they are in %s", s.Failed, s.Failed+s.Published, s.FailedFile),
+		try:  "producer publish --file " + s.FailedFile,
+	}
+	if s.Invalid > 0 {
+		f.try = "correct " + s.FailedFile + ", then " + f.try
+	}
+	return f
+}
+
+// complaintsMost is how many events are named one by one: a file of another
+// kind than it was taken for has as many as it has lines.
+const complaintsMost = 10
+
+// complaints says what is wrong with events, the first few of them.
+type complaints struct {
+	session *session
+	mu      sync.Mutex
+	count   int
+}
+
+// add says one.
+func (c *complaints) add(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.count++
+	if c.count <= complaintsMost {
+		c.session.say(format, args...)
+	}
+}
+
+// end says how many were not said.
+func (c *complaints) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if more := c.count - complaintsMost; more > 0 {
+		c.session.say("... and %d more", more)
+	}
+}

@@ -1,0 +1,149 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/order"
+)
+
+// TargetSettings say where events are published, and how hard it is tried.
+type TargetSettings struct {
+	Kafka      KafkaSettings `embed:""`
+	Topic      string        `env:"ORDERS_TOPIC" default:"orders" help:"Topic to publish to."`
+	Create     bool          `help:"Create the topic if it does not exist."`
+	Topics     TopicSettings `embed:""`
+	Source     string        `env:"ORDERS_SOURCE" default:"/producer" help:"Where the events come from: header ce_source."`
+	Rate       float64       `env:"PUBLISH_RATE" default:"0" help:"Most events per second; 0 for as many as there can be."`
+	Timeout    time.Duration `env:"PUBLISH_TIMEOUT" default:"30s" help:"How long to try without anything being confirmed."`
+	FailedFile string        `type:"path" env:"PUBLISH_FAILED_FILE" help:"File that takes, byte for byte, what was not delivered; it is appended to. Default: the input's name and .failed.jsonl or .failed.csv."`
+}
+
+// reachTimeout is how long Kafka may take to answer at first: long enough for
+// one broker of three to be down, short enough for a person to wait.
+const reachTimeout = 5 * time.Second
+
+// target is a topic that is there.
+type target struct {
+	client    *kafka.Client
+	publisher *kafka.Publisher
+}
+
+// open makes sure that the topic can be published to.
+func (t *TargetSettings) open(ctx context.Context, s *session) (*target, error) {
+	if t.Rate < 0 || math.IsNaN(t.Rate) {
+		return nil, usage("--rate is %v, must be at least 0", t.Rate)
+	}
+	if t.Timeout <= 0 {
+		return nil, usage("--timeout is %s, must be more than 0", t.Timeout)
+	}
+	client, err := t.Kafka.Client(s.name)
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	err = t.ensure(ctx, client)
+	if err != nil {
+		client.Close()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, err
+	}
+	return &target{client: client, publisher: client.NewPublisher(nil)}, nil
+}
+
+// ensure finds the topic, or creates it.
+func (t *TargetSettings) ensure(ctx context.Context, client *kafka.Client) error {
+	reach, cancel := context.WithTimeout(ctx, reachTimeout)
+	found, err := client.Partitions(reach, []string{t.Topic})
+	cancel()
+	switch {
+	case err != nil:
+		return &failure{
+			code: ExitUnreachable,
+			err:  fmt.Errorf("no answer from Kafka at %s: %w", strings.Join(client.Brokers(), ", "), err),
+			try:  "scripts/servers up, and set KAFKA_BROKERS to what it prints",
+		}
+	case len(found[t.Topic]) > 0:
+		return nil
+	case !t.Create:
+		return &failure{
+			code: ExitFailed,
+			err:  fmt.Errorf("topic %s at %s does not exist, or has partitions without a leader", t.Topic, strings.Join(client.Brokers(), ", ")),
+			try:  "go run ./cmd/consumer run, which creates its topics, or this command with --create --partitions " + fmt.Sprint(t.Topics.Partitions),
+		}
+	}
+	creating, cancel := context.WithTimeout(ctx, t.Timeout)
+	defer cancel()
+	_, err = client.EnsureTopics(creating, []kafka.TopicSpec{{
+		Name:        t.Topic,
+		Partitions:  t.Topics.Partitions,
+		Replication: t.Topics.Replication,
+	}})
+	return err
+}
+
+// close ends the publisher. It waits for requests that are still under way,
+// but not when it has been told to abort: their answer is of no use any more.
+func (t *target) close(abort context.Context) {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = t.publisher.Close() // every answer has been given already
+	}()
+	select {
+	case <-closed:
+	case <-abort.Done():
+	}
+	t.client.Close()
+}
+
+// message is an event on its way: keyed by its order, with the headers of a
+// CloudEvent in binary mode. What the event does not say, they do not say.
+func (t *TargetSettings) message(e order.Event, value []byte) order.Message {
+	headers := make([]order.Header, 0, 6)
+	add := func(key, value string) {
+		if value != "" {
+			headers = append(headers, order.Header{Key: key, Value: []byte(value)})
+		}
+	}
+	if e.ID != "" && e.Type != "" {
+		add(order.HeaderSpecVersion, "1.0")
+		add(order.HeaderID, e.ID)
+		add(order.HeaderType, string(e.Type))
+		add(order.HeaderSource, t.Source)
+		if !e.OccurredAt.IsZero() {
+			add(order.HeaderTime, e.OccurredAt.UTC().Format(order.TimeFormat))
+		}
+	}
+	add(order.HeaderContentType, "application/json")
+	m := order.Message{Topic: t.Topic, Value: value, Headers: headers}
+	if e.OrderID != "" {
+		m.Key = []byte(e.OrderID)
+	}
+	return m
+}
+
+// limited yields no more than rate events per second, until ctx ends. Nothing
+// is limited by a rate of zero.
+func limited(ctx context.Context, events iter.Seq[parcel], perSecond float64) iter.Seq[parcel] {
+	if perSecond == 0 {
+		return events
+	}
+	// What a busy machine missed may be caught up with, a tenth of a second of it.
+	limiter := rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond/10)))
+	return func(yield func(parcel) bool) {
+		for p := range events {
+			if limiter.Wait(ctx) != nil || !yield(p) {
+				return
+			}
+		}
+	}
+}

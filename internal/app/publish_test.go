@@ -1,0 +1,420 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"orderconsumer/internal/order"
+)
+
+// sorted returns the texts in order.
+func sorted(texts ...string) []string {
+	slices.Sort(texts)
+	return texts
+}
+
+func TestPublishLines(t *testing.T) {
+	t.Parallel()
+
+	t.Run("arrive byte for byte, whatever ends them", func(t *testing.T) {
+		t.Parallel()
+		k := newKiosk(t)
+		odd := `{ "order_id" : 7, "type":"order.created",  "items":[{"num":"2","goods_id":421}], "note": "\u00e4" } `
+		file := k.file("orders.jsonl", byteOrderMark+create("A-1", "421", 2)+"\r\n\r\n  \n"+odd+"\n"+cancelOf("A-1"))
+		got := k.call("", "publish", "--file", file)
+		got.expect(t, ExitOK, "published 3 to "+k.topic+", failed 0, ")
+		if got.stdout != "" {
+			t.Errorf("standard output: %q", got.stdout)
+		}
+		want := sorted(create("A-1", "421", 2), odd, cancelOf("A-1"))
+		if diff := cmp.Diff(want, k.values()); diff != "" {
+			t.Errorf("values (-want +got):\n%s", diff)
+		}
+		if text := k.content(k.failures()); text != "" {
+			t.Errorf("failed file holds %q", text)
+		}
+	})
+
+	t.Run("carry the order as their key and the event in their headers", func(t *testing.T) {
+		t.Parallel()
+		k := newKiosk(t)
+		event := `{"event_id":"e-1","type":"order.created","order_id":"A-1","occurred_at":"2026-11-23T02:02:03.5+01:00","items":[{"goods_id":"421","num":2}]}`
+		bare := `{"type":"order.cancelled","order_id":"A-1"}`
+		k.call(event+"\n"+bare+"\n", "publish", "--source", "/till").expect(t, ExitOK)
+		messages := k.published()
+		if len(messages) != 2 || string(messages[0].Key) != "A-1" || string(messages[1].Key) != "A-1" {
+			t.Fatalf("got %v", messages)
+		}
+		headers := func(m order.Message) map[string]string {
+			all := make(map[string]string)
+			for _, h := range m.Headers {
+				all[h.Key] = string(h.Value)
+			}
+			return all
+		}
+		for i, want := range []map[string]string{
+			{
+				"ce_specversion": "1.0", "ce_id": "e-1", "ce_type": "order.created", "ce_source": "/till",
+				"ce_time": "2026-11-23T01:02:03.500Z", "content-type": "application/json",
+			},
+			{
+				"ce_specversion": "1.0", "ce_id": "order.cancelled:A-1", "ce_type": "order.cancelled", "ce_source": "/till",
+				"content-type": "application/json",
+			},
+		} {
+			if diff := cmp.Diff(want, headers(messages[i])); diff != "" {
+				t.Errorf("headers of message %d (-want +got):\n%s", i, diff)
+			}
+			decoded, err := order.Decode(&messages[i])
+			if err != nil || decoded.OrderID != "A-1" {
+				t.Errorf("message %d decodes to %v, %v", i, decoded, err)
+			}
+		}
+	})
+
+	t.Run("of one order keep their order among thousands", func(t *testing.T) {
+		t.Parallel()
+		k := newKiosk(t)
+		const orders = 3000
+		var text strings.Builder
+		for i := range orders {
+			fmt.Fprintln(&text, create(fmt.Sprint("A-", i), "421", 1))
+		}
+		for i := range orders {
+			fmt.Fprintln(&text, cancelOf(fmt.Sprint("A-", i)))
+		}
+		k.call(text.String(), "publish").expect(t, ExitOK, fmt.Sprintf("published %d ", 2*orders))
+		created := make(map[string]bool)
+		cancelled := 0
+		for _, m := range k.published() {
+			e, err := order.Decode(&m)
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case e.Type == order.Created:
+				created[e.OrderID] = true
+			case !created[e.OrderID]:
+				t.Fatalf("order %s is cancelled before it is created", e.OrderID)
+			default:
+				cancelled++
+			}
+		}
+		if len(created) != orders || cancelled != orders {
+			t.Errorf("%d created, %d cancelled", len(created), cancelled)
+		}
+	})
+}
+
+func TestPublishInvalidLines(t *testing.T) {
+	t.Parallel()
+	const short, cut = `{"type":"order.created","order_id":"A-2","items":[{"goods_id":"1","num":0}]}`, `{"order_id":`
+
+	t.Run("are kept byte for byte and the others are published", func(t *testing.T) {
+		t.Parallel()
+		k := newKiosk(t)
+		good := create("A-1", "421", 2)
+		got := k.call(good+"\n"+short+"\r\n"+cut, "publish", "-o", "json")
+		got.expect(t, ExitFailed,
+			"line 2: schema_invalid at /items/0/num: got 0, want 1..1000000000\n", "line 3: malformed_json",
+			"producer: 2 of 3 events were not published: they are in "+k.failures(),
+			"try: correct "+k.failures()+", then producer publish --file "+k.failures())
+		if diff := cmp.Diff([]string{good}, k.values()); diff != "" {
+			t.Errorf("values (-want +got):\n%s", diff)
+		}
+		if got, want := k.content(k.failures()), short+"\r\n"+cut+"\n"; got != want {
+			t.Errorf("failed file holds %q, want %q", got, want)
+		}
+		sum := answered[publishSummary](t, got)
+		if sum.Seconds <= 0 || sum.PerSecond <= 0 {
+			t.Errorf("got %+v", sum)
+		}
+		sum.Seconds, sum.PerSecond = 0, 0
+		want := publishSummary{Topic: k.topic, Published: 1, Failed: 2, Invalid: 2, FailedFile: k.failures()}
+		if sum != want {
+			t.Errorf("got %+v, want %+v", sum, want)
+		}
+	})
+
+	t.Run("are published when that is asked for, under the order id that could be read", func(t *testing.T) {
+		t.Parallel()
+		k := newKiosk(t)
+		k.call(short+"\n\n"+cut+"\n", "publish", "--force").expect(t, ExitOK, "published 2 ")
+		if diff := cmp.Diff(sorted(short, cut), k.values()); diff != "" {
+			t.Errorf("values (-want +got):\n%s", diff)
+		}
+		for _, m := range k.published() {
+			if string(m.Value) == short && string(m.Key) != "A-2" {
+				t.Errorf("key %q", m.Key)
+			}
+			if _, err := order.Decode(&m); err == nil {
+				t.Errorf("headers have mended %q", m.Value)
+			}
+		}
+	})
+
+	t.Run("are named only as long as anybody reads on", func(t *testing.T) {
+		t.Parallel()
+		k := newKiosk(t)
+		got := k.call(strings.Repeat(cut+"\n", 1000), "publish")
+		got.expect(t, ExitFailed, "line 10: ", "... and 990 more\n")
+		if strings.Contains(got.stderr, "line 11: ") {
+			t.Error("line 11 is named")
+		}
+		if got, want := k.content(k.failures()), strings.Repeat(cut+"\n", 1000); got != want {
+			t.Errorf("failed file holds %d bytes, want %d", len(got), len(want))
+		}
+	})
+
+	t.Run("that are endless are kept without being held in memory", func(t *testing.T) {
+		t.Parallel()
+		k := newKiosk(t)
+		long := strings.Repeat("x", 3*maxLineBytes)
+		good := create("A-1", "421", 2)
+		got := k.call(good+"\n"+long+"\n"+cancelOf("A-1")+"\n"+long, "publish")
+		got.expect(t, ExitFailed, "line 2: too_large: more than 4194304 bytes", "line 4: too_large", "published 2 ", "failed 2 ")
+		if got, want := k.content(k.failures()), long+"\n"+long; got != want {
+			t.Errorf("failed file holds %d bytes, want %d", len(got), len(want))
+		}
+	})
+
+	t.Run("are added to those of an earlier run", func(t *testing.T) {
+		t.Parallel()
+		k := newKiosk(t)
+		k.call(short+"\n", "publish").expect(t, ExitFailed)
+		k.call(cut+"\n", "publish").expect(t, ExitFailed)
+		if got, want := k.content(k.failures()), short+"\n"+cut+"\n"; got != want {
+			t.Errorf("failed file holds %q, want %q", got, want)
+		}
+	})
+
+	t.Run("that cannot be kept are an error", func(t *testing.T) {
+		t.Parallel()
+		k := newKiosk(t)
+		k.call(cut+"\n", "publish", "--failed-file", k.folder).expect(t, ExitFailed, "keep what was not delivered: open "+k.folder)
+	})
+}
+
+func TestPublishWhatIsNoFileOfEvents(t *testing.T) {
+	t.Parallel()
+	k := newKiosk(t)
+	array := k.file("orders.json", "\n[\n  "+create("A-1", "421", 2)+"\n]\n")
+	for _, tt := range []struct {
+		name string
+		args []string
+		code Exit
+		said []string
+	}{
+		{"an array", []string{"-f", array}, ExitUsage, []string{"is a JSON array: events stand one on a line", "try: jq -c '.[]' " + array}},
+		{"a file that is not there", []string{"-f", "nowhere.jsonl"}, ExitUsage, []string{"nowhere.jsonl: no such file"}},
+		{"a folder", []string{"-f", k.folder}, ExitUsage, []string{"is a folder"}},
+		{"the failed file itself", []string{"-f", array, "--failed-file", array}, ExitUsage, []string{"at the same time"}},
+		{"an unknown format", []string{"--format", "xml"}, ExitUsage, []string{"--format", "try: producer publish --help"}},
+		{"a rate below zero", []string{"--rate=-1"}, ExitUsage, []string{"--rate is -1"}},
+		{"no time at all", []string{"--timeout=0s"}, ExitUsage, []string{"--timeout is 0s"}},
+		{"a broker without a port", []string{"--kafka-brokers=localhost"}, ExitUsage, []string{`broker "localhost" has no port`}},
+		{"nothing", nil, ExitOK, []string{"published 0 "}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			k.call("", "publish", tt.args...).expect(t, tt.code, tt.said...)
+		})
+	}
+	if n := len(k.published()); n != 0 {
+		t.Errorf("%d messages were published", n)
+	}
+}
+
+func TestPublishWithoutABroker(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		stop bool
+	}{{"that listens and does not answer", false}, {"that does not listen", true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.stop {
+				listener.Close()
+			}
+			k := &kiosk{t: t, folder: t.TempDir(), topic: "orders", brokers: []string{listener.Addr().String()}}
+			began := time.Now()
+			got := k.call(create("A-1", "421", 2), "publish")
+			got.expect(t, ExitUnreachable, "no answer from Kafka at "+listener.Addr().String(), "try: scripts/servers up, and set KAFKA_BROKERS")
+			if took := time.Since(began); took > 2*reachTimeout {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+func TestPublishToAMissingTopic(t *testing.T) {
+	t.Parallel()
+	k := newKiosk(t)
+	k.topic += "-2"
+	event := create("A-1", "421", 2)
+	k.call(event, "publish").expect(t, ExitFailed, "topic "+k.topic+" at ", "does not exist",
+		"try: go run ./cmd/consumer run, which creates its topics, or this command with --create --partitions 12")
+	k.call(event, "publish", "--create", "--partitions", "5").expect(t, ExitOK, "published 1 ")
+	k.connect() // the other client remembers that there is no such topic
+	ranges, err := k.client.Ranges(t.Context(), k.topic)
+	if err != nil || len(ranges) != 5 {
+		t.Errorf("%d partitions, %v", len(ranges), err)
+	}
+}
+
+// produce is the request that faults are about.
+var produce = []kmsg.Key{kmsg.Produce}
+
+func TestPublishWhenKafkaRefuses(t *testing.T) {
+	t.Parallel()
+
+	t.Run("for a moment, everything arrives in the end", func(t *testing.T) {
+		t.Parallel()
+		k := newFakeKiosk(t)
+		k.cluster.Fault(kfake.Fault{Keys: produce, Err: kerr.NotEnoughReplicas, Count: 12})
+		var want []string
+		for i := range 50 {
+			want = append(want, create(fmt.Sprint("A-", i), "421", 1))
+		}
+		got := k.call(strings.Join(want, "\n"), "publish")
+		got.expect(t, ExitOK, "not confirmed, trying again for 30s", "confirmed, going on", "published 50 ")
+		if diff := cmp.Diff(sorted(want...), k.values()); diff != "" {
+			t.Errorf("values (-want +got):\n%s", diff)
+		}
+	})
+
+	t.Run("one message, the others of its batch arrive", func(t *testing.T) {
+		t.Parallel()
+		k := newFakeKiosk(t)
+		k.cluster.Fault(kfake.Fault{Keys: produce, Err: kerr.MessageTooLarge, Count: -1, When: func(r kmsg.Request) bool {
+			request, ok := r.(*kmsg.ProduceRequest)
+			return ok && strings.Contains(string(request.Topics[0].Partitions[0].Records), `"order_id":"A-7"`)
+		}})
+		var want []string
+		for i := range 100 {
+			want = append(want, create(fmt.Sprint("A-", i), "421", 1))
+		}
+		got := k.call(strings.Join(want, "\n"), "publish")
+		refused := want[7]
+		got.expect(t, ExitFailed, "line 8: ", "Message Size Too Large", "published 99 ", "failed 1 (0 invalid, 1 undelivered)",
+			"try: producer publish --file "+k.failures())
+		if diff := cmp.Diff(sorted(slices.Delete(want, 7, 8)...), k.values()); diff != "" {
+			t.Errorf("values (-want +got):\n%s", diff)
+		}
+		if got := k.content(k.failures()); got != refused+"\n" {
+			t.Errorf("failed file holds %q", got)
+		}
+	})
+
+	t.Run("everything for good, the input is kept and few are tried", func(t *testing.T) {
+		t.Parallel()
+		k := newFakeKiosk(t)
+		handle := k.cluster.Fault(kfake.Fault{Keys: produce, Err: kerr.TopicAuthorizationFailed, Count: -1})
+		text := ""
+		for i := range 300 {
+			text += create(fmt.Sprint("A-", i), "421", 1) + "\n"
+		}
+		got := k.call(text, "publish")
+		got.expect(t, ExitFailed, "giving up: 20 messages in a row were refused", "published 0 ", "300 of 300 events were not published")
+		if got := k.content(k.failures()); got != text {
+			t.Errorf("failed file holds %d bytes, want %d", len(got), len(text))
+		}
+		if hits := handle.Hits(); hits > 300 {
+			t.Errorf("%d requests", hits)
+		}
+	})
+
+	t.Run("to confirm anything for too long, all of the input is kept", func(t *testing.T) {
+		t.Parallel()
+		k := newFakeKiosk(t)
+		k.cluster.Fault(kfake.Fault{Keys: produce, Err: kerr.NotEnoughReplicas, Count: -1})
+		text := ""
+		for i := range 3 * batchMessages {
+			text += create(fmt.Sprint("A-", i), "421", 1) + "\n"
+		}
+		file := k.file("orders.jsonl", text)
+		got := k.call("", "publish", "--file", file, "--timeout", "1s")
+		got.expect(t, ExitFailed, "giving up: nothing was confirmed for 1s", "published 0 ", fmt.Sprintf("failed %d ", 3*batchMessages))
+		if got := k.content(k.failures()); got != text {
+			t.Errorf("failed file holds %d bytes, want %d", len(got), len(text))
+		}
+	})
+}
+
+func TestPublishIsStopped(t *testing.T) {
+	t.Parallel()
+
+	t.Run("once: what has been read is published, and where to go on is said", func(t *testing.T) {
+		t.Parallel()
+		k := newKiosk(t)
+		signals := make(chan os.Signal, signalsHeld)
+		stdin, keys := io.Pipe()
+		defer keys.Close() // lets go of the goroutine that reads
+		answers := make(chan answer, 1)
+		go func() { answers <- k.callUnder(signals, stdin, "publish") }()
+		fmt.Fprintf(keys, "%s\nbad\n", create("A-1", "421", 2))
+		k.untilPublished(1)
+		signals <- os.Interrupt
+		got := <-answers
+		got.expect(t, ExitFailed, "published 1 ", "stopped by interrupt after line ", "what follows was not read")
+	})
+
+	t.Run("in the middle of a file: the next command goes on exactly there", func(t *testing.T) {
+		t.Parallel()
+		k := newKiosk(t)
+		text := ""
+		for i := range 1000 {
+			text += create(fmt.Sprint("A-", i), "421", 1) + "\n"
+		}
+		file := k.file("orders.jsonl", text)
+		signals := make(chan os.Signal, signalsHeld)
+		answers := make(chan answer, 1)
+		go func() {
+			answers <- k.callUnder(signals, nil, "publish", "--file", file, "--rate", "50", "-o", "json")
+		}()
+		k.untilPublished(7)
+		signals <- os.Interrupt
+		got := <-answers
+		sum := answered[publishSummary](t, got)
+		if !sum.Stopped || sum.Published < 7 || sum.Published >= 1000 || sum.Failed != 0 {
+			t.Errorf("got %+v", sum)
+		}
+		got.expect(t, ExitFailed, fmt.Sprintf("stopped by interrupt after line %d of %s", sum.Published, file),
+			fmt.Sprintf("try: tail -n +%d %s | producer publish --format jsonl", sum.Published+1, file))
+	})
+
+	t.Run("twice: what is under way is kept at once", func(t *testing.T) {
+		t.Parallel()
+		k := newFakeKiosk(t)
+		fault := k.cluster.Fault(kfake.Fault{Keys: produce, Err: kerr.NotEnoughReplicas, Count: -1})
+		signals := make(chan os.Signal, signalsHeld)
+		event := create("A-1", "421", 2)
+		answers := make(chan answer, 1)
+		go func() {
+			answers <- k.callUnder(signals, strings.NewReader(event), "publish", "--timeout", "10m")
+		}()
+		err := fault.Wait(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signals <- os.Interrupt
+		signals <- os.Interrupt
+		got := <-answers
+		got.expect(t, ExitFailed, "line 1: stopped by interrupt", "published 0 ", "failed 1 ")
+		if got := k.content(k.failures()); got != event+"\n" {
+			t.Errorf("failed file holds %q", got)
+		}
+	})
+}
