@@ -121,6 +121,10 @@ func (w *Workload) placedAt(i int) time.Time {
 type dice struct {
 	pcg  rand.PCG
 	rand *rand.Rand
+	// taken says in which order each goods was taken last, counted by turn: an
+	// order of five hundred goods asks for one more of them thousands of times.
+	taken []int
+	turn  int
 }
 
 // throw begins order i.
@@ -171,10 +175,15 @@ func (w *Workload) lines(d *dice) []stock.Line {
 	r := d.rand
 	count := w.cfg.LinesMin + r.IntN(w.cfg.LinesMax-w.cfg.LinesMin+1)
 	count = min(count, w.cfg.Goods)
-	lines := make([]stock.Line, 0, count)
-	for range count {
-		goods := w.another(r, lines)
-		lines = append(lines, stock.Line{Goods: goods, Num: 1 + r.Int64N(int64(w.cfg.NumMax))})
+	lines := make([]stock.Line, count)
+	if d.taken == nil {
+		d.taken = make([]int, len(w.goods))
+	}
+	d.turn++
+	for i := range lines {
+		k := w.another(d)
+		d.taken[k] = d.turn
+		lines[i] = stock.Line{Goods: w.goods[k], Num: 1 + r.Int64N(int64(w.cfg.NumMax))}
 	}
 	slices.SortFunc(lines, func(a, b stock.Line) int { return strings.Compare(a.Goods, b.Goods) })
 	return lines
@@ -184,20 +193,17 @@ func (w *Workload) lines(d *dice) []stock.Line {
 // where one goods is nearly all there is to want, drawing could go on for ever.
 const drawsMost = 8
 
-// another draws a goods that is not among lines.
-func (w *Workload) another(r *rand.Rand, lines []stock.Line) string {
-	taken := func(goods string) bool {
-		return slices.ContainsFunc(lines, func(l stock.Line) bool { return l.Goods == goods })
-	}
-	k := w.choice.draw(r)
+// another draws a goods that the order does not have yet.
+func (w *Workload) another(d *dice) int {
+	k := w.choice.draw(d.rand)
 	for range drawsMost {
-		if !taken(w.goods[k]) {
-			return w.goods[k]
+		if d.taken[k] != d.turn {
+			return k
 		}
-		k = w.choice.draw(r)
+		k = w.choice.draw(d.rand)
 	}
-	for taken(w.goods[k]) {
+	for d.taken[k] == d.turn {
 		k = (k + 1) % len(w.goods)
 	}
-	return w.goods[k]
+	return k
 }
