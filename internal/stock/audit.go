@@ -83,6 +83,7 @@ func AuditOrder(record *Record, movements []Movement) []Finding {
 			taken = append(taken, Line{Goods: m.Goods, Num: -m.Delta})
 		case KindRelease:
 			given = append(given, Line{Goods: m.Goods, Num: m.Delta})
+		default:
 		}
 	}
 	sortLines(taken)

@@ -70,8 +70,7 @@ func (c *Config) driverConfig() (*mysql.Config, error) {
 	if err != nil {
 		// The parser's own message quotes the whole URL.
 		reason := err
-		var parse *url.Error
-		if errors.As(err, &parse) {
+		if parse, ok := errors.AsType[*url.Error](err); ok {
 			reason = parse.Err
 		}
 		if strings.Contains(reason.Error(), "invalid port") || strings.Contains(reason.Error(), "invalid userinfo") {

@@ -81,6 +81,6 @@ func connectionFailed(err error) bool {
 			return true
 		}
 	}
-	var netErr net.Error
-	return errors.As(err, &netErr)
+	_, ok := errors.AsType[net.Error](err)
+	return ok
 }

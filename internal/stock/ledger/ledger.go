@@ -25,7 +25,8 @@ type Ledger struct {
 	slow    *sql.DB // for statements that may take minutes: migrations
 	dialect Dialect
 	clock   func() time.Time
-	buffers sync.Pool // of []byte: statements of a large batch are hundreds of kilobytes
+
+	statements sync.Pool // of *statement: those of a large batch are hundreds of kilobytes
 }
 
 // Backend is an open database for [New].

@@ -45,8 +45,7 @@ func (l *Ledger) migrations() (*goose.Provider, error) {
 // up returns what was applied, also when it failed half-way.
 func up(ctx context.Context, provider *goose.Provider) ([]string, error) {
 	results, err := provider.Up(ctx)
-	var partial *goose.PartialError
-	if errors.As(err, &partial) {
+	if partial, ok := errors.AsType[*goose.PartialError](err); ok {
 		results = partial.Applied
 	}
 	var files []string

@@ -112,8 +112,8 @@ const sqlStateRolledBack = "40001"
 
 // classifyMySQL is [Dialect.Classify] for MySQL and MariaDB.
 func classifyMySQL(err error, committing bool) error {
-	var server *mysql.MySQLError
-	if !errors.As(err, &server) {
+	server, ok := errors.AsType[*mysql.MySQLError](err)
+	if !ok {
 		if !committing && driverGaveUp(err) {
 			return stock.ErrUnavailable
 		}

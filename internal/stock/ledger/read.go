@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"orderconsumer/internal/stock"
 )
@@ -25,26 +26,29 @@ func (l *Ledger) Lookup(ctx context.Context, order string) (stock.Record, error)
 // that are not known are left out.
 func (l *Ledger) Records(ctx context.Context, orders []string) (map[string]stock.Record, error) {
 	records := make(map[string]stock.Record, len(orders))
-	var st statement
-	for first := 0; first < len(orders); first += maxKeys {
-		chunk := orders[first:min(first+maxKeys, len(orders))]
-		rows, err := l.db.WithContext(ctx).Raw(st.reset().keys(&l.dialect.FindOrders, chunk).String()).Rows()
-		if err != nil {
-			return nil, fmt.Errorf("read %d orders: %w", len(chunk), l.translate(ctx, err))
-		}
-		for rows.Next() {
-			record, err := scanOrder(rows)
-			if err != nil {
-				_ = rows.Close()
-				return nil, fmt.Errorf("read %d orders: %w", len(chunk), l.translate(ctx, err))
-			}
-			records[record.Order] = record
-		}
-		if err := rows.Err(); err != nil {
+	for chunk := range slices.Chunk(orders, maxKeys) {
+		if err := l.addRecords(ctx, chunk, records); err != nil {
 			return nil, fmt.Errorf("read %d orders: %w", len(chunk), l.translate(ctx, err))
 		}
 	}
 	return records, nil
+}
+
+func (l *Ledger) addRecords(ctx context.Context, orders []string, into map[string]stock.Record) error {
+	query := new(statement).keys(&l.dialect.FindOrders, orders).String()
+	rows, err := l.db.WithContext(ctx).Raw(query).Rows()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		record, err := scanOrder(rows)
+		if err != nil {
+			return err
+		}
+		into[record.Order] = record
+	}
+	return rows.Err()
 }
 
 // Movements returns every movement recorded under one reference, by goods and
@@ -80,8 +84,7 @@ func (l *Ledger) Get(ctx context.Context, goods string) (stock.Level, error) {
 // the catalogue are left out.
 func (l *Ledger) Levels(ctx context.Context, goods []string) (map[string]stock.Level, error) {
 	levels := make(map[string]stock.Level, len(goods))
-	for first := 0; first < len(goods); first += maxKeys {
-		chunk := goods[first:min(first+maxKeys, len(goods))]
+	for chunk := range slices.Chunk(goods, maxKeys) {
 		var rows []stockRow
 		if err := l.db.WithContext(ctx).Where("goods_id IN ?", keysOf(chunk)).Find(&rows).Error; err != nil {
 			return nil, fmt.Errorf("read levels of %d goods: %w", len(chunk), l.translate(ctx, err))

@@ -15,7 +15,7 @@ import (
 // after a lock wait it has undone one statement and would commit the rest.
 type transaction struct {
 	pool  gorm.ConnPool // the connection inside the transaction
-	st    statement
+	st    *statement
 	dead  error
 	wrote bool
 }
@@ -57,9 +57,8 @@ func (l *Ledger) transactOn(ctx context.Context, db *gorm.DB, opts *sql.TxOption
 		}
 	}()
 
-	t := &transaction{pool: tx.Statement.ConnPool}
-	t.st.b, _ = l.buffers.Get().([]byte)
-	defer func() { l.buffers.Put(t.st.b[:0]) }() //nolint:staticcheck // the slice header is small beside what it saves
+	t := &transaction{pool: tx.Statement.ConnPool, st: l.statement()}
+	defer l.statements.Put(t.st)
 	err := fn(t)
 	if err == nil {
 		err = t.dead
@@ -78,6 +77,15 @@ func (l *Ledger) transactOn(ctx context.Context, db *gorm.DB, opts *sql.TxOption
 		return fmt.Errorf("commit: %w", l.translateCommit(ctx, err))
 	}
 	return nil
+}
+
+// statement returns an empty statement, if possible one with a buffer that has
+// grown already.
+func (l *Ledger) statement() *statement {
+	if st, ok := l.statements.Get().(*statement); ok {
+		return st
+	}
+	return new(statement)
 }
 
 // discard takes the connection out of the pool and closes it, which makes the

@@ -63,15 +63,15 @@ func (t *transaction) insertRows(ctx context.Context, what, head string, n int, 
 }
 
 func (l *Ledger) insertOrders(ctx context.Context, t *transaction, records []stock.Record) error {
-	_, err := t.insertRows(ctx, "insert orders", insertOrder, len(records), orderRows(&t.st, records), nil)
+	_, err := t.insertRows(ctx, "insert orders", insertOrder, len(records), orderRows(t.st, records), nil)
 	return err
 }
 
 // updateOrders writes the orders that changed their state. The rows are all
 // there: an order is never removed.
 func (l *Ledger) updateOrders(ctx context.Context, t *transaction, records []stock.Record) error {
-	counted, err := t.insertRows(ctx, "update orders", insertOrder, len(records), orderRows(&t.st, records), func() {
-		l.dialect.Upsert.set(&t.st, "state", "released_at")
+	counted, err := t.insertRows(ctx, "update orders", insertOrder, len(records), orderRows(t.st, records), func() {
+		l.dialect.Upsert.set(t.st, "state", "released_at")
 	})
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func orderRows(st *statement, records []stock.Record) func(int) {
 }
 
 func (l *Ledger) insertMovements(ctx context.Context, t *transaction, movements []stock.Movement) error {
-	st := &t.st
+	st := t.st
 	_, err := t.insertRows(ctx, "insert movements", insertMovement, len(movements), func(i int) {
 		m := &movements[i]
 		st.text("(").bytes(m.Ref).
@@ -118,15 +118,15 @@ func (l *Ledger) insertMovements(ctx context.Context, t *transaction, movements 
 // another instance added meanwhile is not locked by us, and to overwrite its
 // level would lose what was put there.
 func (l *Ledger) insertLevels(ctx context.Context, t *transaction, levels []stock.Level) error {
-	_, err := t.insertRows(ctx, "insert levels", insertLevel, len(levels), levelRows(&t.st, levels), nil)
+	_, err := t.insertRows(ctx, "insert levels", insertLevel, len(levels), levelRows(t.st, levels), nil)
 	return err
 }
 
 // updateLevels writes levels whose rows this transaction has locked, so the new
 // value is the whole truth and no arithmetic is left to the server.
 func (l *Ledger) updateLevels(ctx context.Context, t *transaction, levels []stock.Level) error {
-	counted, err := t.insertRows(ctx, "update levels", insertLevel, len(levels), levelRows(&t.st, levels), func() {
-		l.dialect.Upsert.set(&t.st, "available", "updated_at")
+	counted, err := t.insertRows(ctx, "update levels", insertLevel, len(levels), levelRows(t.st, levels), func() {
+		l.dialect.Upsert.set(t.st, "available", "updated_at")
 	})
 	if err != nil {
 		return err

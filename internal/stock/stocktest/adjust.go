@@ -82,7 +82,8 @@ func adjustmentRefused(_ *testing.T, w *world) {
 }
 
 func listing(_ *testing.T, w *world) {
-	w.stocked(map[string]int64{"b": 2, "a": 1, "B": 3, "a ": 4, "\u00e4": 5})
+	padded := "a" + " " // another goods than a
+	w.stocked(map[string]int64{"b": 2, "a": 1, "B": 3, padded: 4, "\u00e4": 5})
 	var got []string
 	after := ""
 	for {

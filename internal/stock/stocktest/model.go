@@ -87,9 +87,10 @@ func (m *Model) transact(ctx context.Context, touched touched, decide func(*stoc
 	case AnswerLost:
 		m.keep(&changes)
 		return fmt.Errorf("injected, applied: %w", stock.ErrUnknownCommit)
+	default:
+		m.keep(&changes)
+		return nil
 	}
-	m.keep(&changes)
-	return nil
 }
 
 // touched names what a transaction reads.

@@ -151,6 +151,7 @@ func (p *Proxy) toServer(server, client net.Conn, deaf *atomic.Bool) {
 			case AfterCommit:
 				p.cuts.Add(1)
 				deaf.Store(true)
+			case NoCut:
 			}
 		}
 		if n > 0 {

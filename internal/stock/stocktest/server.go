@@ -78,6 +78,7 @@ func adminOf(t testing.TB, u *url.URL) *sql.DB {
 	conf.Passwd, _ = u.User.Password()
 	conf.DBName = strings.TrimPrefix(u.Path, "/")
 	conf.ParseTime = true
+	conf.Logger = &mysql.NopLogger{}
 	connector, err := mysql.NewConnector(conf)
 	if err != nil {
 		t.Fatal(err)

@@ -128,8 +128,8 @@ const (
 // classify is [ledger.Dialect.Classify]. A constraint is what another writer
 // left behind between our read and our write, as on the servers.
 func classify(err error, committing bool) error {
-	var reported *gosqlite.Error
-	if committing || !errors.As(err, &reported) {
+	reported, ok := errors.AsType[*gosqlite.Error](err)
+	if committing || !ok {
 		return nil
 	}
 	switch reported.Code() & 0xff {
