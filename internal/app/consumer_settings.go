@@ -126,7 +126,14 @@ func (s ConsumerSettings) validate() error {
 // neither by flags nor by the environment.
 func DefaultConsumerSettings() (ConsumerSettings, error) {
 	var s ConsumerSettings
-	err := kong.ApplyDefaults(&s)
+	parser, err := kong.New(&s)
+	if err != nil {
+		return s, fmt.Errorf("default settings: %w", err)
+	}
+	for _, flag := range parser.Model.Flags {
+		flag.Tag.Envs = nil
+	}
+	_, err = parser.Parse(nil)
 	if err != nil {
 		return s, fmt.Errorf("default settings: %w", err)
 	}

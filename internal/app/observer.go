@@ -18,8 +18,8 @@ type observer struct {
 	health *telemetry.Health
 	log    *slog.Logger
 	tap    func(order.Settlement) // may be nil
-	oldest atomic.Int64 // Unix nanoseconds of the oldest message in flight; 0: none
-	first  atomic.Int64 // Unix nanoseconds of the first message read; 0: none yet
+	oldest atomic.Int64           // Unix nanoseconds of the oldest message in flight; 0: none
+	first  atomic.Int64           // Unix nanoseconds of the first message read; 0: none yet
 
 	mu     sync.Mutex
 	counts map[string]int64     // settled events by outcome

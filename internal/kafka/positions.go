@@ -59,7 +59,15 @@ func (c *Client) Positions(ctx context.Context, group string, topics []string) (
 
 // committed are the group's committed offsets; a partition without one is
 // left out.
-func (c *Client) committed(ctx context.Context, group string, partitions map[string][]int) (map[string]map[int]int64, error) {
+func (c *Client) committed(ctx context.Context, group string, partitions map[string][]int) (offsets map[string]map[int]int64, err error) {
+	err = again(ctx, func() error {
+		offsets, err = c.fetchCommitted(ctx, group, partitions)
+		return err
+	})
+	return offsets, err
+}
+
+func (c *Client) fetchCommitted(ctx context.Context, group string, partitions map[string][]int) (map[string]map[int]int64, error) {
 	res, err := c.admin.OffsetFetch(ctx, &kafkago.OffsetFetchRequest{GroupID: group, Topics: partitions})
 	if err == nil {
 		err = res.Error
@@ -83,7 +91,15 @@ func (c *Client) committed(ctx context.Context, group string, partitions map[str
 }
 
 // allBounds are the first and the end offset of the partitions.
-func (c *Client) allBounds(ctx context.Context, partitions map[string][]int) (map[string]map[int]Position, error) {
+func (c *Client) allBounds(ctx context.Context, partitions map[string][]int) (bounds map[string]map[int]Position, err error) {
+	err = again(ctx, func() error {
+		bounds, err = c.fetchBounds(ctx, partitions)
+		return err
+	})
+	return bounds, err
+}
+
+func (c *Client) fetchBounds(ctx context.Context, partitions map[string][]int) (map[string]map[int]Position, error) {
 	req := &kafkago.ListOffsetsRequest{Topics: make(map[string][]kafkago.OffsetRequest)}
 	for topic, ids := range partitions {
 		for _, id := range ids {

@@ -1,0 +1,43 @@
+package app
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDefaultSettings(t *testing.T) {
+	t.Setenv("WORKERS", "9")
+	t.Setenv("KAFKA_BROKERS", "elsewhere:1")
+	s, err := DefaultConsumerSettings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Flow.Workers != 2 || s.Kafka.Brokers[0] != "localhost:9092" || len(s.Group.RetryAfter) != 3 {
+		t.Errorf("the environment shows in the defaults: %+v", s)
+	}
+	if err := s.validate(); err != nil {
+		t.Errorf("the defaults are refused: %v", err)
+	}
+}
+
+func TestSettingsThatCannotWorkAreRefusedAllAtOnce(t *testing.T) {
+	t.Parallel()
+	s, err := DefaultConsumerSettings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Flow.Workers = 0
+	s.Flow.MaxDeadRatio = 1.5
+	s.Member.DrainTimeout = time.Minute
+	s.Group.RetryAfter = []time.Duration{time.Second, time.Second}
+	err = s.validate()
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, name := range []string{"workers", "max-dead-ratio", "drain-timeout", "retry-after"} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%q does not name %s", err, name)
+		}
+	}
+}
