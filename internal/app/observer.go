@@ -17,9 +17,9 @@ type observer struct {
 	*telemetry.Metrics
 	health *telemetry.Health
 	log    *slog.Logger
-	tap    func(order.Settlement) // may be nil
-	oldest atomic.Int64           // Unix nanoseconds of the oldest message in flight; 0: none
-	first  atomic.Int64           // Unix nanoseconds of the first message read; 0: none yet
+	tap    func(order.Settlement)    // may be nil
+	oldest atomic.Pointer[time.Time] // since when the oldest message is in flight; zero: none is
+	first  atomic.Int64              // Unix nanoseconds of the first message read; 0: none yet
 
 	mu     sync.Mutex
 	counts map[string]int64     // settled events by outcome
@@ -90,18 +90,13 @@ func (o *observer) LockFailed(reason string) {
 // Joined implements kafka.Observer.
 func (o *observer) Joined(joined bool) { o.health.Joined(joined) }
 
-// OldestInFlight implements kafka.Observer.
-func (o *observer) OldestInFlight(since time.Time) {
-	if since.IsZero() {
-		o.oldest.Store(0)
-		return
-	}
-	o.oldest.Store(since.UnixNano())
-}
+// OldestInFlight implements kafka.Observer. The time keeps its monotonic part:
+// a clock that is set must not make the watchdog bark.
+func (o *observer) OldestInFlight(since time.Time) { o.oldest.Store(&since) }
 
 func (o *observer) oldestInFlight() time.Time {
-	if ns := o.oldest.Load(); ns != 0 {
-		return time.Unix(0, ns)
+	if since := o.oldest.Load(); since != nil {
+		return *since
 	}
 	return time.Time{}
 }
