@@ -85,6 +85,47 @@ func (c *Client) create(ctx context.Context, spec TopicSpec) error {
 	return nil
 }
 
+// DeleteTopics removes topics with all that stands in them and returns when
+// they are gone, so that one of the same name can be created. Topics that do
+// not exist are gone already. It is for those who made the topics for
+// themselves, such as benchmarks.
+func (c *Client) DeleteTopics(ctx context.Context, names []string) error {
+	res, err := c.admin.DeleteTopics(ctx, &kafkago.DeleteTopicsRequest{Topics: names})
+	if err != nil {
+		return fmt.Errorf("delete %d topics: %w", len(names), err)
+	}
+	for _, name := range names {
+		err := res.Errors[name]
+		if err != nil && !errors.Is(err, kafkago.UnknownTopicOrPartition) {
+			return fmt.Errorf("delete topic %s: %w", name, err)
+		}
+	}
+	for {
+		left, err := c.DescribeTopics(ctx, names)
+		if err == nil && len(left) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %d topics to be gone: %w", len(left), errors.Join(ctx.Err(), err))
+		case <-time.After(topicPoll):
+		}
+	}
+}
+
+// DeleteGroup removes a group that has no members any more and its committed
+// offsets. A group that does not exist is gone already.
+func (c *Client) DeleteGroup(ctx context.Context, group string) error {
+	res, err := c.admin.DeleteGroups(ctx, &kafkago.DeleteGroupsRequest{GroupIDs: []string{group}})
+	if err == nil {
+		err = res.Errors[group]
+	}
+	if err != nil && !errors.Is(err, kafkago.GroupIdNotFound) {
+		return fmt.Errorf("delete group %s: %w", group, err)
+	}
+	return nil
+}
+
 // missing are the topics that do not exist or lack a leader somewhere.
 func (c *Client) missing(ctx context.Context, specs []TopicSpec) ([]TopicSpec, error) {
 	found, err := c.Partitions(ctx, names(specs))
