@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -152,7 +154,10 @@ func (p program) helpFor(err error) string {
 	name := p.name
 	parse, ok := errors.AsType[*kong.ParseError](err)
 	if ok && parse.Context != nil && parse.Context.Command() != "" {
-		name += " " + parse.Context.Command()
+		words := strings.Fields(parse.Context.Command())
+		// Its arguments are named there, too: <goods>.
+		words = slices.DeleteFunc(words, func(word string) bool { return strings.HasPrefix(word, "<") })
+		name += " " + strings.Join(words, " ")
 	}
 	return name + " --help"
 }
