@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
-	"orderconsumer/internal/stock/ledger"
 )
 
 // runCommand consumes order events until it is stopped.
@@ -18,6 +18,8 @@ type runCommand struct {
 	Log       LogSettings `embed:""`
 	Migrate   bool        `env:"MIGRATE" help:"Apply pending migrations first; several instances may do so at once."`
 	ExitAtEnd bool        `name:"exit-at-end" env:"EXIT_AT_END" help:"Stop when everything that stood in the topic at the start, retry tiers included, is settled."`
+
+	open OpenLedger
 }
 
 // endTalk is how often a run to the end says what is left.
@@ -25,10 +27,12 @@ const endTalk = 2 * time.Second
 
 // Run implements a command.
 func (c *runCommand) Run(take context.Context, s *session) error {
-	instance, err := OpenInstance(take, c.ConsumerSettings, Options{
-		Log:        c.Log.logger(s.stderr),
-		OpenLedger: openLedger,
-	})
+	log := c.Log.logger(s.stderr)
+	err := c.examine(take, s, log)
+	if err != nil {
+		return err
+	}
+	instance, err := OpenInstance(take, c.ConsumerSettings, Options{Log: log, OpenLedger: c.open})
 	if err != nil {
 		return err
 	}
@@ -43,9 +47,25 @@ func (c *runCommand) Run(take context.Context, s *session) error {
 	return ended(err)
 }
 
-// openLedger opens MySQL or MariaDB: the databases a consumer is run on.
-func openLedger(ctx context.Context, url string) (*ledger.Ledger, error) {
-	return ledger.Open(ctx, ledger.Config{URL: url})
+// examine looks at everything before anything is begun: what fails ends the
+// program with the words of doctor, what is only worth a warning is logged.
+func (c *runCommand) examine(ctx context.Context, s *session, log *slog.Logger) error {
+	err := c.ConsumerSettings.validate()
+	if err != nil {
+		return usage("%w", err)
+	}
+	d := doctor{settings: c.ConsumerSettings, open: c.open, program: s.name, patience: checkTimeout,
+		starting: true, migrates: c.Migrate}
+	found := d.examine(ctx)
+	for _, line := range found {
+		switch {
+		case line.Status == statusFail:
+			s.say("%s", line)
+		case line.Status == statusWarn && !line.Skipped:
+			log.Warn("something a consumer needs is not as it should be", "check", line.Name, "finding", line.What, "fix", line.Fix)
+		}
+	}
+	return conclude(found)
 }
 
 // prepare makes sure that everything is there before the group is joined.
@@ -57,17 +77,6 @@ func (c *runCommand) prepare(ctx context.Context, i *Instance) error {
 		}
 		for _, name := range applied {
 			i.log.Info("migration applied", "migration", name)
-		}
-	}
-	pending, err := i.ledger.Pending(ctx)
-	if err != nil {
-		return &failure{code: ExitUnreachable, err: err, try: "consumer doctor"}
-	}
-	if len(pending) > 0 {
-		return &failure{
-			code: ExitFailed,
-			err:  fmt.Errorf("the database lacks %d migrations, first %s", len(pending), pending[0]),
-			try:  "consumer migrate",
 		}
 	}
 	return i.Prepare(ctx)

@@ -1,0 +1,144 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"orderconsumer/internal/lock"
+)
+
+// Names of the checks of Redis, in their order. There is one of the first for
+// each server.
+const (
+	checkRedis = "redis"
+	checkLock  = "lock"
+)
+
+// redisTimeout bounds one question to Redis: more patient than the lock, which
+// is held against a slow server's own check below.
+const redisTimeout = 2 * time.Second
+
+// redis examines the servers of the lock.
+func (d doctor) redis(ctx context.Context, c *chart) {
+	if d.settings.Lock.Mode == lockOff {
+		c.ok(checkRedis, "not used (the lock is off)")
+		return
+	}
+	clients, err := lock.NewClients(d.settings.Redis.URLs, lock.ClientConfig{Name: "order-consumer-doctor", Timeout: redisTimeout})
+	if err != nil {
+		c.note(finding{Name: checkRedis, Status: statusFail, What: err.Error(),
+			Fix: "set REDIS_URL to one server, or to three or five independent ones, comma-separated"})
+		c.skip("it is not known where Redis is", checkLock)
+		return
+	}
+	up := 0
+	for _, client := range clients {
+		defer client.Close() //nolint:errcheck // nothing is under way
+		if d.redisServer(ctx, client, c) {
+			up++
+		}
+	}
+	if up == len(clients) {
+		d.lock(ctx, clients, c)
+	} else {
+		c.skip("not every Redis answers", checkLock)
+	}
+	quorum := up > len(clients)/2
+	if d.starting && (quorum || d.settings.Lock.Mode != lockRequired) {
+		c.soften()
+	}
+}
+
+// soften makes warnings of servers that do not answer: a consumer can do
+// without these, and tries them again by itself.
+func (c *chart) soften() {
+	for i := range c.found {
+		if c.found[i].Unreachable {
+			c.found[i].Status = statusWarn
+		}
+	}
+}
+
+// redisServer examines one server and reports whether it answers.
+func (d doctor) redisServer(ctx context.Context, client redis.UniversalClient, c *chart) bool {
+	name := checkRedis
+	if one, ok := client.(*redis.Client); ok {
+		name += " " + one.Options().Addr
+	}
+	asked := time.Now()
+	told, err := client.Time(ctx).Result()
+	trip := time.Since(asked)
+	// An answer in words is an answer: a hosted Redis may refuse to tell.
+	if err != nil && !refused(err) {
+		c.note(finding{Name: name, Status: statusFail, Unreachable: true,
+			What: "does not answer: " + reason(ctx, err), Fix: startServers("REDIS_URL")})
+		return false
+	}
+	if err == nil {
+		c.clocks = append(c.clocks, readClock(name, told, asked, trip))
+	}
+	err = client.Ping(ctx).Err()
+	if err != nil {
+		f := finding{Name: name, Status: statusFail, Unreachable: true,
+			What: "does not serve us: " + reason(ctx, err), Fix: "wait until it has started, or look into its log"}
+		if denied(err) {
+			f.Unreachable, f.Fix = false, "set REDIS_URL with the user and password it asks for"
+		}
+		c.note(f)
+		return false
+	}
+	c.ok(name, "version %s", redisVersion(ctx, client))
+	return true
+}
+
+// refused is true for an error that the server itself has sent.
+func refused(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply)
+}
+
+// denied is true when the server does not know us: that does not heal by itself.
+func denied(err error) bool {
+	for _, code := range []string{"NOAUTH", "WRONGPASS", "NOPERM", "ERR invalid password", "ERR AUTH"} {
+		if strings.HasPrefix(err.Error(), code) {
+			return true
+		}
+	}
+	return false
+}
+
+// redisVersion is what the server tells, which it may not.
+func redisVersion(ctx context.Context, client redis.UniversalClient) string {
+	info, err := client.Info(ctx, "server").Result()
+	if err == nil {
+		for line := range strings.Lines(info) {
+			version, ok := strings.CutPrefix(strings.TrimSpace(line), "redis_version:")
+			if ok {
+				return version
+			}
+		}
+	}
+	return "not told"
+}
+
+// lock examines whether the servers together make a lock.
+func (d doctor) lock(ctx context.Context, clients []redis.UniversalClient, c *chart) {
+	warnings, err := lock.Verify(ctx, clients)
+	for _, warning := range warnings {
+		what, fix, _ := strings.Cut(warning, ": ")
+		c.note(finding{Name: checkLock, Status: statusWarn, What: what, Fix: fix})
+	}
+	switch {
+	case err != nil:
+		c.note(finding{Name: checkLock, Status: statusFail, Unreachable: errors.Is(err, lock.ErrUnavailable),
+			What: err.Error(), Fix: "set REDIS_URL to one master, or to three or five independent ones, comma-separated"})
+	case len(warnings) == 0 && len(clients) == 1:
+		c.ok(checkLock, "one master, which evicts nothing")
+	case len(warnings) == 0:
+		c.ok(checkLock, "%d independent masters, which evict nothing; %d of them are a quorum", len(clients), len(clients)/2+1)
+	}
+}

@@ -1,0 +1,153 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/stock"
+	"orderconsumer/internal/stock/ledger"
+)
+
+// byName is what a chart has, by the names of the checks.
+func (c *chart) byName() map[string]finding {
+	found := make(map[string]finding)
+	for _, f := range c.found {
+		found[f.Name] = f
+	}
+	return found
+}
+
+func TestCopiesOfRecords(t *testing.T) {
+	t.Parallel()
+	d := doctor{settings: ConsumerSettings{Kafka: KafkaSettings{Brokers: []string{"kafka:9092"}}}}
+	for _, tt := range []struct {
+		name      string
+		topics    []kafka.Topic
+		want      status
+		what, fix string
+	}{
+		{
+			name:   "three, two before it is acknowledged",
+			topics: []kafka.Topic{{Name: "orders", Replication: 3, MinInSync: 2}},
+			want:   statusOK, what: "at least 3 copies of every record, 2 before",
+		},
+		{
+			name:   "three, one before it is acknowledged",
+			topics: []kafka.Topic{{Name: "orders", Replication: 3, MinInSync: 1}, {Name: "dlq", Replication: 3, MinInSync: 2}},
+			want:   statusWarn, what: "min.insync.replicas is 1, a record may be acknowledged with one copy, in orders",
+			fix: "kafka-configs.sh --bootstrap-server kafka:9092 --alter --entity-type topics --entity-name TOPIC --add-config min.insync.replicas=2",
+		},
+		{
+			name:   "one",
+			topics: []kafka.Topic{{Name: "orders", Replication: 3, MinInSync: 2}, {Name: "dlq", Replication: 1, MinInSync: 1}},
+			want:   statusWarn, what: "one copy only of dlq", fix: "TOPIC_REPLICATION=3",
+		},
+		{
+			name:   "fewer than must have it",
+			topics: []kafka.Topic{{Name: "orders", Replication: 1, MinInSync: 2}},
+			want:   statusFail, what: "nothing can be written to orders (min.insync.replicas 2 of 1)", fix: "min.insync.replicas=1",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var c chart
+			d.copies(tt.topics, &c)
+			expect(t, c.byName(), checkReplication, tt.want, tt.what, tt.fix)
+		})
+	}
+}
+
+func TestTopicsThatForgetOrAreNotServed(t *testing.T) {
+	t.Parallel()
+	d := doctor{settings: ConsumerSettings{
+		Kafka: KafkaSettings{Brokers: []string{"kafka:9092"}},
+		Group: GroupSettings{Topic: "orders", Group: "group"},
+	}}
+	var c chart
+	d.compaction([]kafka.Topic{{Name: "orders", Compacted: true}, {Name: "dlq"}}, &c)
+	expect(t, c.byName(), checkCompaction, statusWarn, "events: orders", "cleanup.policy=delete")
+
+	d.existence(d.settings.Group.topics(), map[string]kafka.Topic{"orders": {Partitions: 12, Leaderless: 3}}, &c)
+	expect(t, c.byName(), checkTopics, statusFail, "orders (3 of 12)", "start the brokers")
+}
+
+func TestDurability(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		settings ledger.Settings
+		want     status
+		fix      string
+	}{
+		{name: "both", settings: ledger.Settings{FlushLogAtCommit: "1", LogBin: "ON", SyncBinlog: "1"}, want: statusOK},
+		{name: "no binary log to sync", settings: ledger.Settings{FlushLogAtCommit: "1", LogBin: "OFF", SyncBinlog: "0"}, want: statusOK},
+		{
+			name: "the log of the engine", settings: ledger.Settings{FlushLogAtCommit: "2", LogBin: "ON", SyncBinlog: "1"},
+			want: statusWarn, fix: "SET GLOBAL innodb_flush_log_at_trx_commit = 1 (and",
+		},
+		{
+			name: "both logs", settings: ledger.Settings{FlushLogAtCommit: "0", LogBin: "ON", SyncBinlog: "0"},
+			want: statusWarn, fix: "innodb_flush_log_at_trx_commit = 1; SET GLOBAL sync_binlog = 1",
+		},
+		{name: "a database without such settings", settings: ledger.Settings{Dialect: "sqlite"}, want: statusOK},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var c chart
+			durability(tt.settings, &c)
+			expect(t, c.byName(), checkDurability, tt.want, "", tt.fix)
+		})
+	}
+}
+
+func TestClocks(t *testing.T) {
+	t.Parallel()
+	asked := time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC)
+	for _, tt := range []struct {
+		name string
+		told time.Time
+		trip time.Duration
+		want status
+		what string
+	}{
+		{name: "the same", told: asked, want: statusOK, what: "within 1s of redis"},
+		{name: "told in the middle of the question", told: asked.Add(time.Second), trip: 2 * time.Second, want: statusOK},
+		{name: "explained by the time the answer took", told: asked.Add(2900 * time.Millisecond), trip: 2 * time.Second, want: statusOK},
+		{name: "we are behind", told: asked.Add(3 * time.Second), want: statusWarn, what: "this machine is 3s behind redis"},
+		{name: "we are ahead", told: asked.Add(-90 * time.Second), want: statusWarn, what: "this machine is 1m30s ahead of redis"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got := compareClocks([]clockReading{readClock("redis", tt.told, asked, tt.trip)})
+			expect(t, map[string]finding{checkClock: got}, checkClock, tt.want, tt.what, "")
+		})
+	}
+}
+
+func TestDatabaseThatDoesNotLetUsIn(t *testing.T) {
+	t.Parallel()
+	answered := func(text string) error { return fmt.Errorf("%w: %s", stock.ErrUnavailable, text) }
+	for _, tt := range []struct {
+		name string
+		err  error
+		away bool
+		fix  string
+	}{
+		{name: "it is not there", err: answered("dial tcp: connection refused"), away: true, fix: "scripts/servers up"},
+		{name: "it does not know the password", err: answered("Error 1045 (28000): Access denied"), fix: "DATABASE_PASSWORD_FILE"},
+		{name: "it has no such database", err: answered("Error 1049 (42000): Unknown database"), fix: "CREATE DATABASE"},
+		{name: "the database is not for us", err: answered("Error 1044 (42000): Access denied"), fix: "GRANT"},
+		{name: "the URL is none", err: errors.New("database URL: empty"), fix: "set DATABASE_URL to mysql://"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if got := databaseAway(t.Context(), tt.err); got != tt.away {
+				t.Errorf("away: %v", got)
+			}
+			wantParts(t, databaseFix(t.Context(), tt.err), tt.fix)
+		})
+	}
+}

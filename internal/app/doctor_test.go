@@ -1,0 +1,331 @@
+package app
+
+import (
+	"encoding/json"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/order"
+	"orderconsumer/internal/testkit"
+)
+
+// patient is one test's servers, and the settings that lead to them.
+type patient struct {
+	t       *testing.T
+	servers *testkit.Servers
+	topics  order.Topics
+	args    []string
+}
+
+func newPatient(t *testing.T) *patient {
+	t.Helper()
+	p := &patient{t: t, servers: testkit.Start(t)}
+	topic, group := testkit.Unique("orders"), testkit.Unique("group")
+	p.topics = order.NewTopics(topic, group, []time.Duration{time.Millisecond, 2 * time.Millisecond})
+	p.args = []string{
+		"--kafka-brokers", strings.Join(p.servers.Brokers, ","),
+		"--redis-url", strings.Join(p.servers.RedisURLs, ","),
+		"--database-url", p.servers.DatabaseURL,
+		"--topic", topic, "--group", group, "--retry-after", "1ms,2ms", "--partitions", "3", "--http", "",
+	}
+	return p
+}
+
+// run carries out a command with the settings, but for those it is given.
+func (p *patient) run(args ...string) answer {
+	p.t.Helper()
+	line := slices.Clone(args)
+	for setting := range slices.Chunk(p.args, 2) {
+		if !slices.Contains(args, setting[0]) {
+			line = append(line, setting...)
+		}
+	}
+	return consume(p.t, "", line...)
+}
+
+// examine is doctor's answer, by the names of the checks.
+func (p *patient) examine(code Exit, args ...string) map[string]finding {
+	p.t.Helper()
+	got := p.run(append([]string{"doctor", "-o", "json"}, args...)...).want(p.t, code)
+	var whole examined
+	err := json.Unmarshal([]byte(got.stdout), &whole)
+	if err != nil || whole.OK != (code == ExitOK) {
+		p.t.Fatalf("%v: %s", err, got.stdout)
+	}
+	found := make(map[string]finding)
+	for _, f := range whole.Checks {
+		found[f.Name] = f
+	}
+	return found
+}
+
+// expect compares one finding; what and fix are parts of the texts.
+func expect(t *testing.T, found map[string]finding, name string, want status, what, fix string) {
+	t.Helper()
+	got, ok := found[name]
+	if !ok || got.Status != want || !strings.Contains(got.What, what) || !strings.Contains(got.Fix, fix) {
+		t.Errorf("%s: got %q %+v, want %s, %q and %q", name, got, got, want, what, fix)
+	}
+}
+
+// create makes topics beforehand.
+func (p *patient) create(specs ...kafka.TopicSpec) {
+	p.t.Helper()
+	client := kafka.Connect(kafka.Config{Brokers: p.servers.Brokers})
+	defer client.Close()
+	_, err := client.EnsureTopics(p.t.Context(), specs)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func TestDoctorOnAShopThatIsWell(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+
+	found := p.examine(ExitFailed)
+	expect(t, found, checkTopics, statusFail, "missing: "+p.topics.Input+", ", "consumer run")
+	expect(t, found, checkGroup, statusOK, "has no members", "")
+
+	ran := p.run("run", "--exit-at-end", "--log-format", "text").want(t, ExitOK)
+	wantParts(t, ran.stderr, "topic created", "settled 0 events")
+
+	found = p.examine(ExitOK)
+	expect(t, found, checkBrokers, statusOK, "1 broker, reached through "+p.servers.Brokers[0], "")
+	expect(t, found, checkTopics, statusOK, "all 5 are there, "+p.topics.Input+" has 3 partitions", "")
+	expect(t, found, checkPartitions, statusOK, "3", "")
+	expect(t, found, checkMessageSize, statusOK, "1048588 bytes", "")
+	expect(t, found, checkReplication, statusWarn, "one copy only of all 5 topics", "TOPIC_REPLICATION=3")
+	expect(t, found, checkGroup, statusOK, "(empty)", "")
+	expect(t, found, checkOffsets, statusOK, "0 messages to be settled", "")
+	expect(t, found, checkDatabase, statusOK, "", "")
+	expect(t, found, checkMigrations, statusOK, "none to apply", "")
+	expect(t, found, checkPrivileges, statusOK, "", "")
+	expect(t, found, checkClock, statusOK, "within 1s of redis 127.0.0.1:", "")
+	if testkit.Real() {
+		expect(t, found, checkLock, statusOK, "3 independent masters", "")
+		expect(t, found, checkDurability, statusOK, "on disk before they are answered", "")
+	} else {
+		expect(t, found, checkLock, statusWarn, "does not tell its maxmemory-policy", "noeviction")
+	}
+
+	t.Run("the text has one line for each, in the same words", func(t *testing.T) {
+		t.Parallel()
+		got := p.run("doctor").want(t, ExitOK)
+		for _, f := range found {
+			if !f.Skipped && f.Name != checkClock {
+				wantParts(t, got.stdout, f.String()+"\n")
+			}
+		}
+		if n := strings.Count(got.stdout, "\n"); n != len(found) || got.stderr != "" {
+			t.Errorf("%d lines for %d checks, stderr %q", n, len(found), got.stderr)
+		}
+	})
+	t.Run("a line each, for programs", func(t *testing.T) {
+		t.Parallel()
+		got := p.run("doctor", "-o", "jsonl").want(t, ExitOK)
+		for line := range strings.Lines(got.stdout) {
+			var f finding
+			err := json.Unmarshal([]byte(line), &f)
+			if err != nil || f.Name == "" || f.Status == "" || f.What == "" {
+				t.Errorf("%q: %v", line, err)
+			}
+		}
+	})
+	t.Run("it leaves nothing behind", func(t *testing.T) {
+		t.Parallel()
+		wantParts(t, at(t, p.servers)("audit").want(t, ExitOK).stdout, "clean: 0 orders, 0 goods, 0 movements")
+	})
+}
+
+func TestDoctorOnServersThatAreAway(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+
+	t.Run("no broker: the others are looked at all the same", func(t *testing.T) {
+		t.Parallel()
+		found := p.examine(ExitUnreachable, "--kafka-brokers", nowhereBroker)
+		expect(t, found, checkBrokers, statusFail, "no broker answers at 127.0.0.1:1: dial tcp 127.0.0.1:1", "KAFKA_BROKERS")
+		expect(t, found, checkTopics, statusWarn, "not looked at", "")
+		expect(t, found, checkMigrations, statusOK, "", "")
+		p.run("run", "--kafka-brokers", nowhereBroker).want(t, ExitUnreachable)
+	})
+	t.Run("no database", func(t *testing.T) {
+		t.Parallel()
+		found := p.examine(ExitUnreachable, "--database-url", nowhereDatabase)
+		expect(t, found, checkDatabase, statusFail, "127.0.0.1:1", "DATABASE_URL")
+		expect(t, found, checkMigrations, statusWarn, "not looked at", "")
+		expect(t, found, checkBrokers, statusOK, "", "")
+		p.run("run", "--database-url", nowhereDatabase).want(t, ExitUnreachable)
+	})
+	t.Run("brokers without a port", func(t *testing.T) {
+		t.Parallel()
+		found := p.examine(ExitFailed, "--kafka-brokers", "kafka")
+		expect(t, found, checkBrokers, statusFail, `broker "kafka" has no port`, "KAFKA_BROKERS")
+	})
+	t.Run("a password file that is not there", func(t *testing.T) {
+		t.Parallel()
+		found := p.examine(ExitFailed, "--database-password-file", "/nonexistent")
+		expect(t, found, checkDatabase, statusFail, "DATABASE_PASSWORD_FILE", "DATABASE_PASSWORD_FILE")
+	})
+}
+
+func TestDoctorOnRedis(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+	two := strings.Join([]string{nowhereRedis, strings.Replace(nowhereRedis, ":1/", ":2/", 1)}, ",")
+	alive := p.servers.RedisURLs[0]
+
+	t.Run("down is a failure for doctor, and for a consumer that must have the lock", func(t *testing.T) {
+		t.Parallel()
+		found := p.examine(ExitUnreachable, "--redis-url", nowhereRedis)
+		expect(t, found, "redis 127.0.0.1:1", statusFail, "connection refused", "REDIS_URL")
+		expect(t, found, checkLock, statusWarn, "not looked at", "")
+		got := p.run("run", "--exit-at-end", "--redis-url", nowhereRedis, "--lock", "required").want(t, ExitUnreachable)
+		wantParts(t, got.stderr, found["redis 127.0.0.1:1"].String()+"\n")
+	})
+	t.Run("down is a warning for a consumer that can do without the lock", func(t *testing.T) {
+		t.Parallel()
+		own := newPatient(t)
+		got := own.run("run", "--exit-at-end", "--redis-url", nowhereRedis, "--log-format", "json").want(t, ExitOK)
+		wantParts(t, got.stderr, `"level":"WARN"`, `"check":"redis 127.0.0.1:1"`)
+	})
+	t.Run("an even number protects from nothing", func(t *testing.T) {
+		t.Parallel()
+		found := p.examine(ExitFailed, "--redis-url", two)
+		expect(t, found, checkRedis, statusFail, "2 Redis servers", "REDIS_URL")
+		p.run("run", "--redis-url", two).want(t, ExitFailed)
+	})
+	t.Run("one of three away is a failure for doctor, and none that a consumer minds", func(t *testing.T) {
+		t.Parallel()
+		if !testkit.Real() {
+			t.Skip("there is one Redis")
+		}
+		own := newPatient(t)
+		urls := strings.Join([]string{p.servers.RedisURLs[0], p.servers.RedisURLs[1], nowhereRedis}, ",")
+		own.examine(ExitUnreachable, "--redis-url", urls)
+		own.run("run", "--exit-at-end", "--redis-url", urls, "--lock", "required").want(t, ExitOK)
+	})
+	t.Run("one server by two names", func(t *testing.T) {
+		t.Parallel()
+		if !testkit.Real() {
+			t.Skip("the embedded one does not say who it is")
+		}
+		again := strings.Replace(alive, "127.0.0.1", "localhost", 1)
+		found := p.examine(ExitFailed, "--redis-url", strings.Join([]string{alive, again, p.servers.RedisURLs[1]}, ","))
+		expect(t, found, checkLock, statusFail, "two addresses of one Redis server", "REDIS_URL")
+	})
+	t.Run("a lock that is off needs none", func(t *testing.T) {
+		t.Parallel()
+		own := newPatient(t)
+		own.run("run", "--exit-at-end", "--redis-url", nowhereRedis, "--lock", "off").want(t, ExitOK)
+		expect(t, own.examine(ExitOK, "--redis-url", nowhereRedis, "--lock", "off"), checkRedis, statusOK, "not used", "")
+	})
+	t.Run("a password that is wrong does not heal by itself", func(t *testing.T) {
+		t.Parallel()
+		if testkit.Real() {
+			t.Skip("the servers ask for no password")
+		}
+		own := newPatient(t)
+		own.servers.Embedded.Redis.RequireAuth("geheim")
+		name := "redis " + own.servers.Embedded.Redis.Addr()
+		found := own.examine(ExitFailed)
+		// Topics are missing, too: it is the finding that counts here.
+		if f := found[name]; f.Status != statusFail || f.Unreachable || !strings.Contains(f.Fix, "REDIS_URL") {
+			t.Errorf("got %+v", f)
+		}
+		own.run("run", "--exit-at-end").want(t, ExitFailed)
+	})
+	t.Run("a clock that is wrong", func(t *testing.T) {
+		t.Parallel()
+		if testkit.Real() {
+			t.Skip("the clocks are right")
+		}
+		own := newPatient(t)
+		own.servers.Embedded.Redis.SetTime(time.Now().Add(-time.Minute))
+		found := own.examine(ExitFailed)
+		expect(t, found, checkClock, statusWarn, "ahead of redis 127.0.0.1:", "synchronise")
+	})
+}
+
+func TestDoctorOnTopics(t *testing.T) {
+	t.Parallel()
+	t.Run("tiers with other partitions, and too small a dead-letter topic", func(t *testing.T) {
+		t.Parallel()
+		p := newPatient(t)
+		p.create(
+			kafka.TopicSpec{Name: p.topics.Input, Partitions: 3, Replication: 1},
+			kafka.TopicSpec{Name: p.topics.Tiers[0].Topic, Partitions: 4, Replication: 1},
+			kafka.TopicSpec{Name: p.topics.Dead, Partitions: 1, Replication: 1, MaxMessageBytes: 1000},
+		)
+		found := p.examine(ExitFailed)
+		expect(t, found, checkPartitions, statusWarn, p.topics.Input+" has 3, "+p.topics.Tiers[0].Topic+" has 4", "--partitions 4")
+		expect(t, found, checkMessageSize, statusFail, p.topics.Dead+" takes 1000 bytes", "max.message.bytes=2097152")
+		got := p.run("run", "--exit-at-end").want(t, ExitFailed)
+		wantParts(t, got.stderr, found[checkMessageSize].String()+"\n")
+	})
+	t.Run("a group with members", func(t *testing.T) {
+		t.Parallel()
+		s := newShop(t)
+		option, reached := settledCounter(1)
+		i := s.start(option)
+		defer s.end(i)
+		s.send(create("A-1", "nonsuch", 1))
+		<-reached // it has joined
+		d := doctor{settings: s.settings, open: testkit.OpenLedger, program: "consumer", patience: checkTimeout}
+		found := make(map[string]finding)
+		for _, f := range d.examine(t.Context()) {
+			found[f.Name] = f
+		}
+		expect(t, found, checkGroup, statusOK, "has 1 member, which share 9 partitions (stable)", "")
+	})
+}
+
+func TestDoctorOnMigrations(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+	p.args[slices.Index(p.args, "--database-url")+1] = emptyDatabase(t)
+
+	found := p.examine(ExitFailed)
+	expect(t, found, checkMigrations, statusFail, "not applied, the first is 0", "run: consumer migrate")
+	expect(t, found, checkPrivileges, statusWarn, "not looked at", "")
+	got := p.run("run", "--exit-at-end").want(t, ExitFailed)
+	wantParts(t, got.stderr, found[checkMigrations].String()+"\n")
+
+	p.run("run", "--exit-at-end", "--migrate").want(t, ExitOK)
+	expect(t, p.examine(ExitOK), checkMigrations, statusOK, "none to apply", "")
+}
+
+func TestDoctorDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	addr := silent.Addr().String()
+	settings, err := DefaultConsumerSettings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.Kafka.Brokers = []string{addr}
+	settings.Redis.URLs = []string{"redis://" + addr}
+	settings.Database.URL = "mysql://orders:geheim@" + addr + "/orders"
+	d := doctor{settings: settings, open: testkit.OpenLedger, program: "consumer", patience: 300 * time.Millisecond}
+	began := time.Now()
+	found := d.examine(t.Context())
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("took %s", took)
+	}
+	for _, name := range []string{checkBrokers, checkRedis + " " + addr, checkDatabase} {
+		if !slices.ContainsFunc(found, func(f finding) bool {
+			return f.Name == name && f.Status == statusFail && f.Unreachable && strings.Contains(f.Fix, "start the servers")
+		}) {
+			t.Errorf("%s: %+v", name, found)
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package app
+
+import (
+	"context"
+	"fmt"
+)
+
+// migrateCommand brings the tables up to this program's version.
+type migrateCommand struct {
+	databaseCommand
+	OutputSettings
+	Status bool `help:"Change nothing; name the migrations that are not applied yet."`
+}
+
+// migrated is what a migration came to.
+type migrated struct {
+	Applied []string `json:"applied"`
+	Pending []string `json:"pending"`
+}
+
+// Run implements a command.
+func (c *migrateCommand) Run(ctx context.Context, s *session) error {
+	l, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.Close() //nolint:errcheck // nothing is under way
+	answer := migrated{Applied: []string{}, Pending: []string{}}
+	if c.Status {
+		answer.Pending, err = l.Pending(ctx)
+	} else {
+		var applied []string
+		applied, err = l.Migrate(ctx)
+		answer.Applied = append(answer.Applied, applied...)
+	}
+	// What was applied before it failed stays applied: that is said in any case.
+	if err == nil || len(answer.Applied) > 0 {
+		if told := c.tell(s, answer); told != nil {
+			return told
+		}
+	}
+	if err != nil {
+		return databaseFailure(ctx, err)
+	}
+	return nil
+}
+
+func (c *migrateCommand) tell(s *session, m migrated) error {
+	if c.machine() {
+		return c.object(s.stdout, m)
+	}
+	text := ""
+	for _, name := range m.Applied {
+		text += "applied " + name + "\n"
+	}
+	for _, name := range m.Pending {
+		text += "pending " + name + "\n"
+	}
+	if text == "" {
+		text = "nothing to do\n"
+	}
+	_, err := fmt.Fprint(s.stdout, text)
+	return err
+}

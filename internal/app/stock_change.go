@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"orderconsumer/internal/stock"
+)
+
+// stockChange changes one level. Goods and number are given as arguments or as
+// flags.
+type stockChange struct {
+	databaseCommand
+	OutputSettings
+	GoodsArg string `arg:"" optional:"" name:"goods" help:"Goods id."`
+	NumArg   *int64 `arg:"" optional:"" name:"num" help:"How many."`
+	Goods    string `help:"Goods id, instead of the argument."`
+	Num      *int64 `help:"How many, instead of the argument."`
+	Ref      string `help:"Name of this change, up to 64 bytes. A change that was applied under the same name is not applied again; a new name is made up when none is given."`
+}
+
+// stockSetCommand makes a level what was counted.
+type stockSetCommand struct{ stockChange }
+
+// Run implements a command.
+func (c *stockSetCommand) Run(ctx context.Context, s *session) error {
+	return c.apply(ctx, s, "set", stock.Set)
+}
+
+// stockAddCommand puts goods on top of a level.
+type stockAddCommand struct{ stockChange }
+
+// Run implements a command.
+func (c *stockAddCommand) Run(ctx context.Context, s *session) error {
+	return c.apply(ctx, s, "add", stock.Add)
+}
+
+// changedLevel is what a change came to.
+type changedLevel struct {
+	GoodsID  string `json:"goods_id"`
+	Before   int64  `json:"before"`
+	After    int64  `json:"after"`
+	Created  bool   `json:"created"`
+	Repeated bool   `json:"repeated"`
+	Ref      string `json:"ref"`
+}
+
+func (c *stockChange) apply(ctx context.Context, s *session, verb string, mode stock.Mode) error {
+	line, err := c.line()
+	if err != nil {
+		return &failure{code: ExitUsage, err: err, try: fmt.Sprintf("%s stock %s --help", s.name, verb)}
+	}
+	ref := c.Ref
+	if ref == "" {
+		ref = newRef()
+	}
+	l, err := c.connectMigrated(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer l.Close() //nolint:errcheck // the change is committed, or an error is at hand
+	change := l.Set
+	if mode == stock.Add {
+		change = l.Add
+	}
+	done, err := change(ctx, ref, line)
+	if err != nil {
+		// The answer may have been lost and not the change: the name makes sure.
+		return again(databaseFailure(ctx, err),
+			fmt.Sprintf("%s stock %s %s %d --ref %s", s.name, verb, word(line.Goods), line.Num, word(ref)))
+	}
+	return c.tell(s, changedLevel{GoodsID: done.Goods, Before: done.Before, After: done.After,
+		Created: done.Created, Repeated: done.Repeated, Ref: ref})
+}
+
+// line is the goods and the number, wherever they were given.
+func (c *stockChange) line() (stock.Line, error) {
+	goods, num := c.GoodsArg, c.NumArg
+	// With --goods the only argument is the number: it stands where the goods
+	// would, and cannot be told from one.
+	if c.Goods != "" && goods != "" {
+		return stock.Line{}, fmt.Errorf("goods is given twice, as %q and as --goods %q", goods, c.Goods)
+	}
+	if c.Num != nil && num != nil {
+		return stock.Line{}, fmt.Errorf("num is given twice, as %d and as --num %d", *num, *c.Num)
+	}
+	if goods == "" {
+		goods = c.Goods
+	}
+	if num == nil {
+		num = c.Num
+	}
+	if goods == "" || num == nil {
+		return stock.Line{}, errors.New("goods and num are needed: as two arguments, or as --goods and --num")
+	}
+	return stock.Line{Goods: goods, Num: *num}, checkGoods(goods)
+}
+
+func (c *stockChange) tell(s *session, done changedLevel) error {
+	if c.machine() {
+		return c.object(s.stdout, done)
+	}
+	note := ""
+	switch {
+	case done.Repeated:
+		note = fmt.Sprintf(" (applied before as %s)", done.Ref)
+	case done.Created:
+		note = " (new)"
+	}
+	_, err := fmt.Fprintf(s.stdout, "%s: %d -> %d%s\n", shown(done.GoodsID), done.Before, done.After, note)
+	return err
+}
+
+// newRef is a name that no other change has.
+func newRef() string { return uuid.Must(uuid.NewV7()).String() }
+
+// again makes the repetition of a command the next thing to try, unless the
+// command itself was wrong.
+func again(err error, command string) error {
+	f, ok := errors.AsType[*failure](err)
+	switch {
+	case !ok:
+		return &failure{code: ExitFailed, err: err, try: command}
+	case f.code == ExitUsage:
+		return err
+	default:
+		return &failure{code: f.code, err: f.err, try: f.try + ", then: " + command}
+	}
+}

@@ -1,0 +1,130 @@
+package app
+
+import (
+	"bufio"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"orderconsumer/internal/stock"
+)
+
+const (
+	// levelColumns: goods_id and num.
+	levelColumns = 2
+	// mistakesMost is how many mistakes are told at once: as many as one wants to
+	// read before mending the file.
+	mistakesMost = 20
+)
+
+// readLevels reads lines of goods_id,num. All mistakes are told, each with its
+// line.
+func readLevels(in io.Reader, mode stock.Mode) ([]stock.Line, error) {
+	r := levelReader{mode: mode, seen: make(map[string]int)}
+	buffered := bufio.NewReader(in)
+	begin, _ := buffered.Peek(len(byteOrderMark))
+	if string(begin) == byteOrderMark {
+		_, _ = buffered.Discard(len(byteOrderMark)) // it was peeked at
+	}
+	r.csv = csv.NewReader(buffered)
+	r.csv.FieldsPerRecord = levelColumns
+	r.csv.ReuseRecord = true
+	for {
+		err := r.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return r.lines, r.mistakes()
+}
+
+// levelReader is a file being read.
+type levelReader struct {
+	csv     *csv.Reader
+	mode    stock.Mode
+	records int
+	lines   []stock.Line
+	seen    map[string]int // the line each goods stands on
+	wrong   []error
+	more    int // mistakes that are not in wrong
+}
+
+// next reads one record. Its error is the end of the file or of the reading.
+func (r *levelReader) next() error {
+	record, err := r.csv.Read()
+	r.records++
+	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
+		if errors.Is(parse.Err, csv.ErrFieldCount) {
+			parse.Err = fmt.Errorf("%s, want goods_id,num", counted(len(record), "column"))
+		}
+		r.mistake(parse.Line, parse.Err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	line, _ := r.csv.FieldPos(0)
+	if r.records == 1 && strings.EqualFold(record[0], "goods_id") && strings.EqualFold(strings.TrimSpace(record[1]), "num") {
+		return nil
+	}
+	level, err := r.parse(record)
+	if err != nil {
+		r.mistake(line, err)
+		return nil
+	}
+	if before, twice := r.seen[level.Goods]; twice {
+		r.mistake(line, fmt.Errorf("goods %q stands on line %d already", level.Goods, before))
+		return nil
+	}
+	r.seen[level.Goods] = line
+	r.lines = append(r.lines, level)
+	return nil
+}
+
+// parse reads one line.
+func (r *levelReader) parse(record []string) (stock.Line, error) {
+	goods, text := strings.Clone(record[0]), strings.TrimSpace(record[1])
+	err := checkGoods(goods)
+	if err != nil {
+		return stock.Line{}, err
+	}
+	if strings.TrimSpace(goods) != goods {
+		return stock.Line{}, fmt.Errorf("goods id %q has white space around it", goods)
+	}
+	num, err := strconv.ParseInt(text, 10, 64)
+	least := int64(0)
+	if r.mode == stock.Add {
+		least = 1
+	}
+	if err != nil || num < least || num > stock.MaxAvailable {
+		return stock.Line{}, fmt.Errorf("num %q: want a whole number from %d to %d", text, least, int64(stock.MaxAvailable))
+	}
+	return stock.Line{Goods: goods, Num: num}, nil
+}
+
+func (r *levelReader) mistake(line int, err error) {
+	if len(r.wrong) == mistakesMost {
+		r.more++
+		return
+	}
+	r.wrong = append(r.wrong, fmt.Errorf("line %d: %w", line, err))
+}
+
+// mistakes are all that were found, as one error; nil if there was none.
+func (r *levelReader) mistakes() error {
+	switch {
+	case len(r.wrong) == 0:
+		return nil
+	case len(r.wrong) == 1:
+		return r.wrong[0]
+	case r.more > 0:
+		r.wrong = append(r.wrong, fmt.Errorf("and %d more", r.more))
+	}
+	return fmt.Errorf("%d mistakes\n%w", len(r.wrong)-min(r.more, 1)+r.more, errors.Join(r.wrong...))
+}

@@ -1,0 +1,217 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"orderconsumer/internal/order"
+	"orderconsumer/internal/stock"
+	"orderconsumer/internal/stock/ledger"
+)
+
+// stockGetCommand shows the levels of some goods.
+type stockGetCommand struct {
+	databaseCommand
+	OutputSettings
+	Goods []string `arg:"" help:"Goods ids."`
+}
+
+// Run implements a command.
+func (c *stockGetCommand) Run(ctx context.Context, s *session) error {
+	l, err := c.connectMigrated(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer l.Close() //nolint:errcheck // nothing is under way
+	found, err := l.Levels(ctx, c.Goods)
+	if err != nil {
+		return databaseFailure(ctx, err)
+	}
+	var levels []stock.Level
+	unknown := []string{}
+	asked := map[string]bool{}
+	for _, id := range c.Goods {
+		level, ok := found[id]
+		switch {
+		case asked[id]:
+		case ok:
+			levels = append(levels, level)
+		default:
+			unknown = append(unknown, id)
+		}
+		asked[id] = true
+	}
+	w := levelWriter{OutputSettings: c.OutputSettings, to: s.stdout}
+	err = w.write(levels)
+	if err == nil {
+		err = w.end("unknown", unknown)
+	}
+	if err != nil || len(unknown) == 0 {
+		return err
+	}
+	f := &failure{code: ExitNothing, try: s.name + " stock list"}
+	if len(levels) > 0 {
+		f.code = ExitPartial
+	}
+	f.err = fmt.Errorf("not in the catalogue: %s", strings.Join(mapped(unknown, shown), ", "))
+	return f
+}
+
+func mapped(list []string, change func(string) string) []string {
+	changed := make([]string, len(list))
+	for i, s := range list {
+		changed[i] = change(s)
+	}
+	return changed
+}
+
+// stockListCommand shows all levels.
+type stockListCommand struct {
+	databaseCommand
+	OutputSettings
+	After string `help:"Begin behind this goods id."`
+	Limit int    `default:"100" help:"Show at most so many goods."`
+	All   bool   `help:"Show all of them."`
+}
+
+// listPage is how many levels are read at a time.
+const listPage = 1000
+
+// Run implements a command.
+func (c *stockListCommand) Run(ctx context.Context, s *session) error {
+	if c.Limit < 1 {
+		return usage("--limit: want at least 1, got %d", c.Limit)
+	}
+	left := c.Limit
+	if c.All {
+		left = math.MaxInt
+	}
+	l, err := c.connectMigrated(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer l.Close() //nolint:errcheck // nothing is under way
+	w := levelWriter{OutputSettings: c.OutputSettings, to: s.stdout}
+	more, err := c.pages(ctx, l, left, &w)
+	if err != nil {
+		return databaseFailure(ctx, err)
+	}
+	err = w.end("next", more)
+	if err != nil {
+		return err
+	}
+	if more != nil {
+		s.say("there are more: %s stock list --after %s, or --all", s.name, word(*more))
+	}
+	return nil
+}
+
+// pages writes up to left levels and returns the last goods if others follow.
+func (c *stockListCommand) pages(ctx context.Context, l *ledger.Ledger, left int, w *levelWriter) (*string, error) {
+	after := c.After
+	for {
+		asked := min(left, listPage) + 1 // one more, to know whether there is one
+		page, err := l.List(ctx, after, asked)
+		if err != nil {
+			return nil, err
+		}
+		more := len(page) == asked
+		if more {
+			page = page[:asked-1]
+		}
+		err = w.write(page)
+		if err != nil {
+			return nil, err
+		}
+		left -= len(page)
+		if !more {
+			return nil, nil //nolint:nilnil // no goods follow
+		}
+		after = page[len(page)-1].Goods
+		if left == 0 {
+			return &after, nil
+		}
+	}
+}
+
+// shownLevel is a level as the API shows it, too.
+type shownLevel struct {
+	GoodsID   string `json:"goods_id"`
+	Available int64  `json:"available"`
+	UpdatedAt string `json:"updated_at"`
+}
+
+func newShownLevel(l stock.Level) shownLevel {
+	return shownLevel{GoodsID: l.Goods, Available: l.Available, UpdatedAt: l.UpdatedAt.UTC().Format(order.TimeFormat)}
+}
+
+// levelWriter writes levels as they come: as a table, as one object a line, or
+// as one object that holds them all.
+type levelWriter struct {
+	OutputSettings
+	to    io.Writer
+	count int
+	width int // of the first column
+}
+
+// Widths of the columns of a table, at least.
+const (
+	goodsWidth     = len("GOODS")
+	availableWidth = len("AVAILABLE")
+)
+
+// write writes some more levels.
+func (w *levelWriter) write(levels []stock.Level) error {
+	var b strings.Builder
+	if w.Output == "text" && w.count == 0 && len(levels) > 0 {
+		longest := slices.MaxFunc(levels, func(a, b stock.Level) int { return len([]rune(shown(a.Goods))) - len([]rune(shown(b.Goods))) })
+		w.width = max(goodsWidth, len([]rune(shown(longest.Goods))))
+		fmt.Fprintf(&b, "%-*s  %*s  %s\n", w.width, "GOODS", availableWidth, "AVAILABLE", "UPDATED")
+	}
+	for _, level := range levels {
+		row := newShownLevel(level)
+		if w.Output == "text" {
+			fmt.Fprintf(&b, "%-*s  %*d  %s\n", w.width, shown(row.GoodsID), availableWidth, row.Available, row.UpdatedAt)
+			w.count++
+			continue
+		}
+		text, err := json.Marshal(row)
+		if err != nil {
+			return fmt.Errorf("write the answer: %w", err)
+		}
+		switch {
+		case w.Output == "jsonl":
+			text = append(text, '\n')
+		case w.count == 0:
+			b.WriteString(`{"stock":[`)
+		default:
+			b.WriteByte(',')
+		}
+		b.Write(text)
+		w.count++
+	}
+	_, err := io.WriteString(w.to, b.String())
+	return err
+}
+
+// end closes the one object, with one more member in it.
+func (w *levelWriter) end(name string, member any) error {
+	if w.Output != "json" {
+		return nil
+	}
+	text, err := json.Marshal(member)
+	if err != nil {
+		return fmt.Errorf("write the answer: %w", err)
+	}
+	begin := ""
+	if w.count == 0 {
+		begin = `{"stock":[`
+	}
+	_, err = fmt.Fprintf(w.to, "%s],%q:%s}\n", begin, name, text)
+	return err
+}
