@@ -83,6 +83,17 @@ func (p *patient) create(specs ...kafka.TopicSpec) {
 	}
 }
 
+// examine is what doctor finds in a shop, by the names of the checks.
+func (s *shop) examine() map[string]finding {
+	s.t.Helper()
+	d := doctor{settings: s.settings, open: testkit.OpenLedger, program: "consumer", patience: checkTimeout}
+	found := make(map[string]finding)
+	for _, f := range d.examine(s.t.Context()) {
+		found[f.Name] = f
+	}
+	return found
+}
+
 func TestDoctorOnAShopThatIsWell(t *testing.T) {
 	t.Parallel()
 	p := newPatient(t)
@@ -276,13 +287,22 @@ func TestDoctorOnTopics(t *testing.T) {
 		defer s.end(i)
 		s.send(create("A-1", "nonsuch", 1))
 		<-reached // it has joined
-		d := doctor{settings: s.settings, open: testkit.OpenLedger, program: "consumer", patience: checkTimeout}
-		found := make(map[string]finding)
-		for _, f := range d.examine(t.Context()) {
-			found[f.Name] = f
-		}
-		expect(t, found, checkGroup, statusOK, "has 1 member, which share 9 partitions (stable)", "")
+		expect(t, s.examine(), checkGroup, statusOK, "has 1 member, which share 9 partitions (stable)", "")
 	})
+}
+
+func TestDoctorOnMessagesThatWereRemoved(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(s *ConsumerSettings) { s.Topics.Partitions = 1 })
+	s.stocked(map[string]int64{"apple": 100})
+	s.sendMessages(s.orders(0, 10, "apple")...)
+	s.settle(s.open())
+	s.sendMessages(s.orders(10, 30, "apple")...)
+	expect(t, s.examine(), checkOffsets, statusOK, "20 messages to be settled", "")
+	s.servers.DeleteRecords(t, s.topics.Input, 0, 20)
+	expect(t, s.examine(), checkOffsets, statusFail, s.topics.Input+"/0 lost offsets 10 to 19", "consumer run --accept-data-loss")
+	s.settings.Member.AcceptDataLoss = true
+	expect(t, s.examine(), checkOffsets, statusWarn, "lost offsets 10 to 19", "")
 }
 
 func TestDoctorOnMigrations(t *testing.T) {

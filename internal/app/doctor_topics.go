@@ -1,0 +1,174 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/order"
+)
+
+// topics examines the topics of the group.
+func (d doctor) topics(ctx context.Context, client *kafka.Client, c *chart) {
+	topics := d.settings.Group.topics()
+	found, err := client.DescribeTopics(ctx, topics.All())
+	if err != nil {
+		c.note(finding{Name: checkTopics, Status: statusFail, Unreachable: true, What: reason(ctx, err), Fix: advertised})
+		return
+	}
+	d.existence(topics, found, c)
+	list := slices.SortedFunc(maps.Values(found), func(a, b kafka.Topic) int { return strings.Compare(a.Name, b.Name) })
+	if input, ok := found[topics.Input]; ok {
+		comparePartitions(topics, input, found, c)
+		d.compareSizes(topics, input, found, c)
+	}
+	if len(list) > 0 {
+		d.copies(list, c)
+		d.compaction(list, c)
+	}
+}
+
+// existence examines whether the topics are there and served.
+func (d doctor) existence(topics order.Topics, found map[string]kafka.Topic, c *chart) {
+	var missing, unserved []string
+	for _, name := range topics.All() {
+		topic, ok := found[name]
+		switch {
+		case !ok:
+			missing = append(missing, name)
+		case topic.Leaderless > 0:
+			unserved = append(unserved, fmt.Sprintf("%s (%d of %d)", name, topic.Leaderless, topic.Partitions))
+		}
+	}
+	switch {
+	case len(unserved) > 0:
+		c.note(finding{Name: checkTopics, Status: statusFail,
+			What: "partitions without a leader: " + strings.Join(unserved, ", "),
+			Fix:  "start the brokers that hold them"})
+	case len(missing) > 0 && d.starting:
+		c.ok(checkTopics, "%d of %d are there, the others are going to be created", len(found), len(topics.All()))
+	case len(missing) > 0:
+		c.note(finding{Name: checkTopics, Status: statusFail,
+			What: "missing: " + strings.Join(missing, ", "),
+			Fix:  fmt.Sprintf("run: %s run (it creates them), or set ORDERS_TOPIC and ORDERS_GROUP", d.program)})
+	default:
+		c.ok(checkTopics, "all %d are there, %s has %s", len(found), topics.Input,
+			counted(found[topics.Input].Partitions, "partition"))
+	}
+}
+
+// comparePartitions holds the retry tiers against the input. With as many
+// partitions as it has, each member is given as large a share of the retries as
+// of the orders.
+func comparePartitions(topics order.Topics, input kafka.Topic, found map[string]kafka.Topic, c *chart) {
+	var unlike []string
+	for _, tier := range topics.Tiers {
+		topic, ok := found[tier.Topic]
+		if ok && topic.Partitions != input.Partitions {
+			unlike = append(unlike, fmt.Sprintf("%s has %d", tier.Topic, topic.Partitions))
+		}
+	}
+	if len(unlike) == 0 {
+		c.ok(checkPartitions, "retry tiers have as many as %s, %d", input.Name, input.Partitions)
+		return
+	}
+	c.note(finding{Name: checkPartitions, Status: statusWarn,
+		What: fmt.Sprintf("%s has %d, %s", input.Name, input.Partitions, strings.Join(unlike, ", ")),
+		Fix:  fmt.Sprintf("kafka-topics.sh --alter --topic TOPIC --partitions %d", max(input.Partitions, mostPartitions(found)))})
+}
+
+// mostPartitions: their number can only grow.
+func mostPartitions(found map[string]kafka.Topic) int {
+	most := 0
+	for _, topic := range found {
+		most = max(most, topic.Partitions)
+	}
+	return most
+}
+
+// compareSizes looks for topics that would not take what failed: an event that
+// can be read and neither retried nor put aside holds up its partition for ever.
+func (d doctor) compareSizes(topics order.Topics, input kafka.Topic, found map[string]kafka.Topic, c *chart) {
+	var small []string
+	for _, name := range append(topics.Consumed()[1:], topics.Dead) {
+		topic, ok := found[name]
+		if ok && topic.MaxMessageBytes > 0 && topic.MaxMessageBytes < input.MaxMessageBytes {
+			small = append(small, fmt.Sprintf("%s takes %d bytes", name, topic.MaxMessageBytes))
+		}
+	}
+	if len(small) == 0 {
+		c.ok(checkMessageSize, "retry tiers and dead letters take what %s takes, %d bytes", input.Name, input.MaxMessageBytes)
+		return
+	}
+	c.note(finding{Name: checkMessageSize, Status: statusFail,
+		What: fmt.Sprintf("%s takes %d bytes, %s", input.Name, input.MaxMessageBytes, strings.Join(small, ", ")),
+		Fix:  d.alterTopic(fmt.Sprintf("max.message.bytes=%d", max(input.MaxMessageBytes, messageBytes)))})
+}
+
+// copies examines how many copies there are of every record.
+func (d doctor) copies(topics []kafka.Topic, c *chart) {
+	var single, stuck, thin []string
+	for _, topic := range topics {
+		switch {
+		case topic.MinInSync > topic.Replication:
+			stuck = append(stuck, fmt.Sprintf("%s (min.insync.replicas %d of %d)", topic.Name, topic.MinInSync, topic.Replication))
+		case topic.Replication == 1:
+			single = append(single, topic.Name)
+		case topic.MinInSync == 1:
+			thin = append(thin, topic.Name)
+		}
+	}
+	if len(stuck) > 0 {
+		c.note(finding{Name: checkReplication, Status: statusFail,
+			What: "nothing can be written to " + strings.Join(stuck, ", "),
+			Fix:  d.alterTopic("min.insync.replicas=1") + ", or add replicas"})
+	}
+	if len(single) > 0 {
+		c.note(finding{Name: checkReplication, Status: statusWarn,
+			What: "a lost disk is lost orders, there is one copy only of " + someOf(single, len(topics)),
+			Fix:  "on a cluster of three brokers create topics with TOPIC_REPLICATION=3"})
+	}
+	if len(thin) > 0 {
+		c.note(finding{Name: checkReplication, Status: statusWarn,
+			What: "min.insync.replicas is 1, a record may be acknowledged with one copy, in " + someOf(thin, len(topics)),
+			Fix:  d.alterTopic("min.insync.replicas=2")})
+	}
+	if len(stuck)+len(single)+len(thin) == 0 {
+		c.ok(checkReplication, "at least %d copies of every record, %d before it is acknowledged",
+			slices.MinFunc(topics, func(a, b kafka.Topic) int { return a.Replication - b.Replication }).Replication,
+			slices.MinFunc(topics, func(a, b kafka.Topic) int { return a.MinInSync - b.MinInSync }).MinInSync)
+	}
+}
+
+// compaction looks for topics that forget: two events of one order have the same
+// key, and the first may be gone before it is read.
+func (d doctor) compaction(topics []kafka.Topic, c *chart) {
+	var compacted []string
+	for _, topic := range topics {
+		if topic.Compacted {
+			compacted = append(compacted, topic.Name)
+		}
+	}
+	if len(compacted) > 0 {
+		c.note(finding{Name: checkCompaction, Status: statusWarn,
+			What: "compacted topics forget an order's earlier events: " + strings.Join(compacted, ", "),
+			Fix:  d.alterTopic("cleanup.policy=delete")})
+	}
+}
+
+// alterTopic is the command that changes a setting of a topic.
+func (d doctor) alterTopic(setting string) string {
+	return fmt.Sprintf("kafka-configs.sh --bootstrap-server %s --alter --entity-type topics --entity-name TOPIC --add-config %s",
+		d.settings.Kafka.Brokers[0], setting)
+}
+
+// someOf names topics, unless it is all of them.
+func someOf(names []string, all int) string {
+	if len(names) == all && all > 1 {
+		return fmt.Sprintf("all %d topics", all)
+	}
+	return strings.Join(names, ", ")
+}
