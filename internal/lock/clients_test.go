@@ -65,6 +65,13 @@ func TestNewClients(t *testing.T) {
 		}
 	})
 
+	t.Run("refuses a client that is nil", func(t *testing.T) {
+		t.Parallel()
+		if _, err := lock.New(make([]redis.UniversalClient, 1), lock.Config{}); err == nil {
+			t.Error("it was accepted")
+		}
+	})
+
 	t.Run("refuses an address given twice", func(t *testing.T) {
 		t.Parallel()
 		_, err := lock.NewClients([]string{"redis://a", "redis://b", "redis://:x@a:6379/1"}, lock.ClientConfig{})

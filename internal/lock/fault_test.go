@@ -1,6 +1,7 @@
 package lock_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -18,8 +19,10 @@ const fast = 2 * time.Second
 // mustBeUnavailable locks and wants ErrUnavailable, fast.
 func mustBeUnavailable(t testing.TB, l *lock.Locker, names ...string) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience) // it must not wait for it
+	defer cancel()
 	began := time.Now()
-	lease, err := l.Lock(t.Context(), names) // without a deadline: it must not wait for one
+	lease, err := l.Lock(ctx, names)
 	took := time.Since(began)
 	if err == nil {
 		mustUnlock(t, lease)
@@ -141,6 +144,30 @@ func TestRedisFails(t *testing.T) {
 		})
 	})
 
+	t.Run("a connection that breaks during a try is not noticed", func(t *testing.T) {
+		t.Parallel()
+		onRedis(t, 1, func(t *testing.T, w *world) {
+			gates, through := newGates(t, w)
+			l := through.locker(t, lock.Config{Expiry: time.Minute, TryTimeout: 15 * time.Second})
+			mustUnlock(t, mustLock(t, l, "1")) // a connection is ready
+			gates[0].stop()
+			locked := make(chan *lock.Lease, 1)
+			go func() {
+				lease, err := l.Lock(t.Context(), []string{"1"})
+				if err != nil {
+					t.Errorf("lock: %v", err)
+				}
+				locked <- lease
+			}()
+			eventually(t, "the try is on its way", func() bool { return gates[0].waiting() > 0 })
+			gates[0].reset()
+			gates[0].cont()
+			if lease := <-locked; lease != nil {
+				mustUnlock(t, lease)
+			}
+		})
+	})
+
 	t.Run("a server that refuses is reported at once and comes back", func(t *testing.T) {
 		t.Parallel()
 		for _, refusal := range []string{
@@ -152,7 +179,7 @@ func TestRedisFails(t *testing.T) {
 			"ERR max number of clients reached",
 		} {
 			w := embedded(t, 1)
-			l := w.locker(t, lock.Config{})
+			l := w.locker(t, lock.Config{Expiry: 30 * time.Second, TryTimeout: 5 * fast / 2})
 			mustUnlock(t, mustLock(t, l, "1"))
 			w.embedded[0].SetError(refusal)
 			mustBeUnavailable(t, l, "1")

@@ -33,7 +33,10 @@ func New(clients []redis.UniversalClient, cfg Config) (*Locker, error) {
 		return nil, err
 	}
 	l := &Locker{cfg: cfg}
-	for _, client := range clients {
+	for i, client := range clients {
+		if client == nil {
+			return nil, fmt.Errorf("lock: client %d of %d is nil", i+1, len(clients))
+		}
 		if _, ok := client.(*redis.ClusterClient); ok && !hasHashTag(cfg.Prefix) {
 			return nil, fmt.Errorf("lock prefix %q: on a Redis Cluster it needs a hash tag, as in %q", cfg.Prefix, DefaultPrefix)
 		}

@@ -68,6 +68,18 @@ func TestQuorum(t *testing.T) {
 		eventuallyLocks(t, l, "1")
 	})
 
+	t.Run("of three with two gone knows nothing, even if the third says taken", func(t *testing.T) {
+		t.Parallel()
+		w := embedded(t, 3)
+		l := w.locker(t, defaults)
+		if err := w.plain[2].Set(t.Context(), w.prefix+"1", "other", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		w.embedded[0].Close()
+		w.embedded[1].Close()
+		mustBeUnavailable(t, l, "1")
+	})
+
 	t.Run("of three keeps its speed with one that does not answer", func(t *testing.T) {
 		t.Parallel()
 		onRedis(t, 3, func(t *testing.T, w *world) {
