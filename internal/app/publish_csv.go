@@ -22,6 +22,10 @@ import (
 // line says otherwise.
 var csvColumns = [...]string{"order_id", "goods_id", "num"}
 
+// maxRowBytes is the longest line that is taken for a row: one column of a
+// person's notes fits, and the lines of one order fit into memory.
+const maxRowBytes = 64 << 10
+
 // csvOrders gathers lines into orders. The lines of an order stand together:
 // one that comes later would find its order published, and an order cannot be
 // added to.
@@ -60,6 +64,9 @@ func (r *eventReader) csvLine(l line, yield func(parcel) bool) bool {
 		}
 	}
 	id, row, fault := o.row(fields, err)
+	if len(l.text) > maxRowBytes {
+		fault = fmt.Errorf("more than %d bytes", maxRowBytes)
+	}
 	// A line that cannot be read may belong to the order before it, which is then
 	// not published without it.
 	if (id == "" || id == o.open.id) && o.open.first > 0 {

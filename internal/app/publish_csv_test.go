@@ -106,6 +106,19 @@ func TestPublishCSV(t *testing.T) {
 	}
 }
 
+func TestPublishCSVOfLongLines(t *testing.T) {
+	t.Parallel()
+	k := newKiosk(t)
+	const header = "order_id,goods_id,num,note\n"
+	// More than is read ahead, in one order.
+	long := strings.Repeat("A-1,421,1,"+strings.Repeat("x", maxRowBytes*3/4)+"\n", order.MaxItems)
+	tooLong := "A-2,421,1," + strings.Repeat("x", maxRowBytes) + "\n"
+	k.call(header+long+tooLong, "publish").expect(t, ExitFailed, "published 1 ", "line 502: more than 65536 bytes")
+	if k.content(k.failures()) != header+tooLong {
+		t.Error("the failed file does not hold the line that is too long")
+	}
+}
+
 func TestPublishCSVNeedsEveryColumn(t *testing.T) {
 	t.Parallel()
 	k := newKiosk(t)

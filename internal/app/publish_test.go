@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -156,6 +157,9 @@ func TestPublishInvalidLines(t *testing.T) {
 		for _, m := range k.published() {
 			if string(m.Value) == short && string(m.Key) != "A-2" {
 				t.Errorf("key %q", m.Key)
+			}
+			if string(m.Value) == cut && (m.Key != nil || len(m.Headers) != 1 || m.Headers[0].Key != order.HeaderContentType) {
+				t.Errorf("what cannot be read has key %q and headers %v", m.Key, m.Headers)
 			}
 			if _, err := order.Decode(&m); err == nil {
 				t.Errorf("headers have mended %q", m.Value)
@@ -318,6 +322,27 @@ func TestPublishWhenKafkaRefuses(t *testing.T) {
 		}
 	})
 
+	t.Run("many, but never many in a row, it goes on to the end", func(t *testing.T) {
+		t.Parallel()
+		k := newFakeKiosk(t)
+		k.cluster.Fault(kfake.Fault{Keys: produce, Err: kerr.MessageTooLarge, Count: -1, When: func(r kmsg.Request) bool {
+			request, ok := r.(*kmsg.ProduceRequest)
+			return ok && strings.Contains(string(request.Topics[0].Partitions[0].Records), `"goods_id":"large"`)
+		}})
+		var text strings.Builder
+		for i := range 3 * refusedMost {
+			goods := "small"
+			if i%2 == 1 {
+				goods = "large"
+			}
+			fmt.Fprintln(&text, create(fmt.Sprint("A-", i), goods, 1))
+		}
+		k.call(text.String(), "publish").expect(t, ExitFailed, "published 30 ", "failed 30 ")
+		if n := len(k.published()); n != 30 {
+			t.Errorf("%d messages arrived", n)
+		}
+	})
+
 	t.Run("everything for good, the input is kept and few are tried", func(t *testing.T) {
 		t.Parallel()
 		k := newFakeKiosk(t)
@@ -351,6 +376,24 @@ func TestPublishWhenKafkaRefuses(t *testing.T) {
 			t.Errorf("failed file holds %d bytes, want %d", len(got), len(text))
 		}
 	})
+}
+
+func TestPublishKeepsRequestsUnderWhatATopicTakesByDefault(t *testing.T) {
+	t.Parallel()
+	k := newFakeKiosk(t)
+	var largest atomic.Int64
+	k.cluster.Fault(kfake.Fault{Keys: produce, Count: -1, Observe: true, When: func(r kmsg.Request) bool {
+		request, ok := r.(*kmsg.ProduceRequest)
+		if ok {
+			largest.Store(max(largest.Load(), int64(len(request.Topics[0].Partitions[0].Records))))
+		}
+		return true
+	}})
+	event := strings.TrimSuffix(create("A-1", "421", 2), "}") + `,"note":"` + strings.Repeat("x", 10_000) + `"}`
+	k.call(strings.Repeat(event+"\n", 500), "publish").expect(t, ExitOK, "published 500 ")
+	if n := largest.Load(); n > 1<<20 || n < batchBytes/2 {
+		t.Errorf("the largest request has %d bytes", n)
+	}
 }
 
 func TestPublishIsStopped(t *testing.T) {
@@ -395,6 +438,24 @@ func TestPublishIsStopped(t *testing.T) {
 			fmt.Sprintf("try: tail -n +%d %s | producer publish --format jsonl", sum.Published+1, file))
 	})
 
+	t.Run("in the middle of an order: it is not published by halves", func(t *testing.T) {
+		t.Parallel()
+		k := newKiosk(t)
+		signals := make(chan os.Signal, signalsHeld)
+		stdin, keys := io.Pipe()
+		defer keys.Close() // lets go of the goroutine that reads
+		answers := make(chan answer, 1)
+		go func() { answers <- k.callUnder(signals, stdin, "publish") }()
+		fmt.Fprint(keys, "A-1,421,1\nA-1,422,1\nA-2,421,1\n")
+		k.untilPublished(1)
+		signals <- os.Interrupt
+		got := <-answers
+		got.expect(t, ExitFailed, "published 1 ", "stopped by interrupt after line 2 of -")
+		if n := len(k.published()); n != 1 {
+			t.Errorf("%d orders were published", n)
+		}
+	})
+
 	t.Run("twice: what is under way is kept at once", func(t *testing.T) {
 		t.Parallel()
 		k := newFakeKiosk(t)
@@ -415,6 +476,34 @@ func TestPublishIsStopped(t *testing.T) {
 		got.expect(t, ExitFailed, "line 1: stopped by interrupt", "published 0 ", "failed 1 ")
 		if got := k.content(k.failures()); got != event+"\n" {
 			t.Errorf("failed file holds %q", got)
+		}
+	})
+
+	t.Run("twice while the broker does not answer: it is not waited for", func(t *testing.T) {
+		t.Parallel()
+		k := newFakeKiosk(t)
+		swallowed := make(chan struct{}, 100)
+		k.cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+			k.cluster.KeepControl()
+			swallowed <- struct{}{}
+			return nil, nil, true
+		})
+		signals := make(chan os.Signal, signalsHeld)
+		answers := make(chan answer, 1)
+		go func() {
+			answers <- k.callUnder(signals, strings.NewReader(create("A-1", "421", 2)), "publish", "--timeout", "10m")
+		}()
+		<-swallowed
+		began := time.Now()
+		signals <- os.Interrupt
+		signals <- os.Interrupt
+		got := <-answers
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		got.expect(t, ExitFailed, "line 1: stopped by interrupt", "failed 1 ")
+		if strings.Contains(got.stderr, "trying again") {
+			t.Errorf("it talks of trying again: %s", got.stderr)
 		}
 	})
 }
