@@ -114,7 +114,7 @@ func (c *generateCommand) publish(ctx context.Context, s *session, shop *workloa
 	s.say("%s: seed %d: %d orders, %d duplicates, %d cancellations, %d broken events",
 		s.name, c.Seed, expect.Orders, expect.Duplicates, expect.Cancelled, expect.Broken)
 	t := newTally(s)
-	failed := &failedFile{tally: t, path: c.Target.FailedFile}
+	failed := &failedFile{path: c.Target.FailedFile}
 	if failed.path == "" {
 		failed.path = "generate.failed.jsonl"
 	}

@@ -38,7 +38,7 @@ func (c *publishCommand) Run(ctx context.Context, s *session) error {
 	defer target.close(s.abort)
 	t := newTally(s)
 	lines := readLines(ctx, file, &t.bytes)
-	reader := &eventReader{cmd: c, lines: lines, tally: t, failed: &failedFile{tally: t}}
+	reader := &eventReader{cmd: c, lines: lines, tally: t, failed: &failedFile{}}
 	d := c.Target.deliverer(target, s, t, reader.failed)
 	done := t.showProgress(progressTotal{bytes: size})
 	d.run(limited(ctx, reader.events(), c.Target.Rate))

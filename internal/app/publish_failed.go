@@ -12,7 +12,6 @@ import (
 // appended to when it exists: what an earlier run left in it may be the only
 // copy.
 type failedFile struct {
-	tally  *tally
 	path   string
 	header []byte // the line that an empty file begins with; may be nil
 
