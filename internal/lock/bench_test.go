@@ -2,8 +2,6 @@ package lock_test
 
 import (
 	"fmt"
-	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,11 +16,7 @@ func BenchmarkLockUnlock(b *testing.B) {
 			lockUnlock(b, embedded(b, 1), names)
 		})
 	}
-	real := os.Getenv("REDIS_URL")
-	if real == "" {
-		return
-	}
-	urls := strings.Split(real, ",")
+	urls := realServers()
 	for _, servers := range []int{1, 3} {
 		if len(urls) < servers {
 			continue

@@ -79,8 +79,7 @@ func checkCount(servers int) error {
 // withoutURL takes the URL, which may hold a password, out of a parser's error.
 // The parser's own reason quotes parts of the URL, so it goes too.
 func withoutURL(err error) error {
-	var parse *url.Error
-	if errors.As(err, &parse) {
+	if _, ok := errors.AsType[*url.Error](err); ok {
 		return errors.New("malformed, want redis://user:password@host:port/db with special characters percent-encoded")
 	}
 	return err

@@ -20,10 +20,12 @@ const (
 	// than a millisecond; a tenth of the expiry still leaves time to extend.
 	DefaultTryTimeout = 300 * time.Millisecond
 
-	// DefaultPollMin and DefaultPollMax bound the pauses between two looks at a
-	// taken key. They are well below the time a set is held and well above the
-	// cost of a look.
+	// DefaultPollMin is the shortest pause between two looks at a taken key: well
+	// above the cost of a look.
 	DefaultPollMin = time.Millisecond
+
+	// DefaultPollMax is the longest pause between two looks at a taken key: well
+	// below the time a set is held.
 	DefaultPollMax = 5 * time.Millisecond
 
 	// minExpiry keeps the whole milliseconds Redis counts in from being most of

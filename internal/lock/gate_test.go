@@ -73,7 +73,7 @@ func (g *gate) carry(from, to net.Conn) {
 		chunk := make([]byte, 64<<10)
 		n, err := from.Read(chunk)
 		if n > 0 {
-			g.pass(func() { to.Write(chunk[:n]) })
+			g.pass(func() { _, _ = to.Write(chunk[:n]) }) // the other side may have hung up
 		}
 		if err != nil {
 			g.pass(func() { to.Close() })
@@ -127,7 +127,7 @@ func (g *gate) reset() {
 	defer g.mu.Unlock()
 	for conn := range g.open {
 		if tcp, ok := conn.(*net.TCPConn); ok {
-			tcp.SetLinger(0)
+			_ = tcp.SetLinger(0) // a reset instead of a farewell
 		}
 		conn.Close()
 	}

@@ -30,8 +30,7 @@ func TestOrdinaryRedsync(t *testing.T) {
 			onRedis(t, servers, func(t *testing.T, w *world) {
 				lease := mustLock(t, w.locker(t, lock.Config{}), "1", "2", "3")
 				err := w.ordinary("2").TryLock()
-				var taken *redsync.ErrTaken
-				if !errors.As(err, &taken) {
+				if _, ok := errors.AsType[*redsync.ErrTaken](err); !ok {
 					t.Errorf("while the set is held: got %v, want ErrTaken", err)
 				}
 				if err := w.ordinary("4").TryLock(); err != nil {

@@ -79,7 +79,9 @@ func TestLock(t *testing.T) {
 					t.Errorf("waiter: %v", err)
 					return
 				}
-				lease.Unlock(ctx)
+				if err := lease.Unlock(ctx); err != nil {
+					t.Errorf("the waiter unlocks: %v", err)
+				}
 			}()
 			eventually(t, "the waiter looks again and again", func() bool { return len(sent.named("exists")) > 5 })
 			select {

@@ -38,11 +38,10 @@ func onRedis(t *testing.T, servers int, test func(t *testing.T, w *world)) {
 		t.Parallel()
 		test(t, embedded(t, servers))
 	})
-	real := os.Getenv("REDIS_URL")
-	if real == "" && os.Getenv("REQUIRE_SERVERS") == "1" {
+	urls := realServers()
+	if len(urls) == 0 && os.Getenv("REQUIRE_SERVERS") == "1" {
 		t.Fatal("REQUIRE_SERVERS=1 and REDIS_URL is not set")
 	}
-	urls := strings.FieldsFunc(real, func(r rune) bool { return r == ',' })
 	t.Run("on real Redis", func(t *testing.T) {
 		t.Parallel()
 		if len(urls) < servers {
@@ -50,6 +49,11 @@ func onRedis(t *testing.T, servers int, test func(t *testing.T, w *world)) {
 		}
 		test(t, newWorld(t, urls[:servers]))
 	})
+}
+
+// realServers returns the URLs in REDIS_URL.
+func realServers() []string {
+	return strings.FieldsFunc(os.Getenv("REDIS_URL"), func(r rune) bool { return r == ',' })
 }
 
 // embedded starts servers in this process.

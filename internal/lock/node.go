@@ -31,7 +31,7 @@ type node struct {
 	scripts    scripts
 	tryTimeout time.Duration
 
-	ctx    context.Context // ends the prober
+	ctx    context.Context //nolint:containedctx // ends the prober, which no caller's context may end
 	cancel context.CancelFunc
 	prober sync.WaitGroup // close waits for it
 

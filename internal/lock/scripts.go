@@ -100,10 +100,13 @@ type call []any
 // number of keys.
 const firstKey = 3
 
+// mostArgs is how many arguments a script takes at most beside its keys.
+const mostArgs = 2
+
 // newCall prepares a call over keys. It passes pointers to the keys: boxing
 // them would allocate once for each.
 func newCall(keys []string) call {
-	c := make(call, firstKey, firstKey+len(keys)+2)
+	c := make(call, firstKey, firstKey+len(keys)+mostArgs)
 	c[2] = len(keys)
 	for i := range keys {
 		c = append(c, &keys[i])
@@ -114,7 +117,7 @@ func newCall(keys []string) call {
 // run runs s by its digest, and by its source where the server does not know it
 // (the first time, and after a restart or SCRIPT FLUSH).
 func (c call) run(ctx context.Context, client redis.UniversalClient, s *script, args ...any) (int64, error) {
-	full := append(c, args...) // within the capacity: nothing is copied
+	full := c[:len(c)+copy(c[len(c):cap(c)], args)] // newCall left room for them
 	full[0], full[1] = "evalsha", s.digest
 	answer, err := client.Do(ctx, full...).Int64()
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {

@@ -36,7 +36,7 @@ type setPool struct {
 	node *node
 	keys []string
 	call call
-	ctx  context.Context // of the operation under way
+	ctx  context.Context //nolint:containedctx // redsync's Conn takes none: Get leaves it here for one operation
 
 	held  bool  // the server answered that the whole set is ours
 	first int64 // position, from one, of the key that the last try found taken
@@ -68,11 +68,19 @@ func (c *setConn) SetNX(_, value string, expiry time.Duration) (bool, error) {
 
 // Eval releases or extends the set.
 func (c *setConn) Eval(s *redsyncredis.Script, keysAndArgs ...any) (any, error) {
+	var value string // after the name, which stands for our keys
+	if len(keysAndArgs) > 1 {
+		value, _ = keysAndArgs[1].(string)
+	}
+	var expiry int
+	if len(keysAndArgs) > 2 {
+		expiry, _ = keysAndArgs[2].(int)
+	}
 	switch {
-	case s.Hash == redsyncRelease && len(keysAndArgs) == 2:
-		return c.release(keysAndArgs[1].(string))
-	case s.Hash == redsyncExtend && len(keysAndArgs) == 3:
-		return c.extend(keysAndArgs[1].(string), keysAndArgs[2].(int))
+	case s.Hash == redsyncRelease && value != "":
+		return c.release(value)
+	case s.Hash == redsyncExtend && value != "" && expiry > 0:
+		return c.extend(value, expiry)
 	default:
 		return nil, fmt.Errorf("script %s: %w", s.Hash, errUnsupported)
 	}

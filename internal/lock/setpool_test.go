@@ -34,7 +34,8 @@ func TestSetPoolRefusesWhatASetCannotDo(t *testing.T) {
 	if m.Exists(keys[0]) {
 		t.Error("the lock was taken again")
 	}
-	if ok, err := mutex.Valid(); ok || !errors.Is(err, errUnsupported) {
+	ok, err := mutex.Valid() //nolint:staticcheck // deprecated, and refused because of that
+	if ok || !errors.Is(err, errUnsupported) {
 		t.Errorf("valid: got %v, %v, want it refused", ok, err)
 	}
 }
