@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,9 +15,10 @@ import (
 	"orderconsumer/internal/stock/stocktest"
 )
 
-// gate is a clock that stops a transaction where it decides: after its locks,
-// before its writes.
+// gate is a clock that stops the first transaction where it decides: after its
+// locks, before its writes.
 type gate struct {
+	once    sync.Once
 	reached chan struct{}
 	open    chan struct{}
 }
@@ -24,8 +26,10 @@ type gate struct {
 func newGate() *gate { return &gate{reached: make(chan struct{}), open: make(chan struct{})} }
 
 func (g *gate) clock() time.Time {
-	g.reached <- struct{}{}
-	<-g.open
+	g.once.Do(func() {
+		g.reached <- struct{}{}
+		<-g.open
+	})
 	return time.Now()
 }
 
@@ -69,6 +73,12 @@ func wantLevel(t *testing.T, l *ledger.Ledger, goods string, want int64) {
 	if level.Available != want {
 		t.Errorf("%d of %s available, want %d", level.Available, goods, want)
 	}
+	wantClean(t, l)
+}
+
+// wantClean audits.
+func wantClean(t *testing.T, l *ledger.Ledger) {
+	t.Helper()
 	summary, err := l.Audit(t.Context(), stock.AuditOptions{Report: func(f stock.Finding) { t.Errorf("audit: %+v", f) }})
 	if err != nil {
 		t.Fatal(err)
@@ -228,6 +238,49 @@ func TestAnotherInstanceFirstIsBusyThenKnown(t *testing.T) {
 	})
 }
 
+// TestGoodsCreatedTwiceAtOnce: both find no level, one creates it, and the other
+// must add to that instead of writing over it.
+func TestGoodsCreatedTwiceAtOnce(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, url string) {
+		l := openMigrated(t, url)
+		gated, g := openGated(t, url)
+		done := make(chan error)
+		go func() {
+			_, err := gated.Add(t.Context(), "", line("a", 5))
+			done <- err
+		}()
+		<-g.reached
+		if _, err := l.Add(t.Context(), "", line("a", 2)); err != nil {
+			t.Error(err)
+		}
+		close(g.open)
+		if err := <-done; err != nil {
+			t.Errorf("add after another instance created the goods: %v", err)
+		}
+		wantLevel(t, l, "a", 7)
+	})
+}
+
+// TestKnownOrdersCommitNothing: a replay of what is known needs no commit, so
+// there is none to wait for and none to lose.
+func TestKnownOrdersCommitNothing(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, url string) {
+		direct := openMigrated(t, url)
+		stocked(t, direct, 10, "a")
+		proxy := stocktest.NewProxy(t, url)
+		l := open(t, proxy.URL)
+		reqs := deduct("1", line("a", 3))
+		wantVerdict(t, l, reqs, stock.Applied)
+		proxy.CutNext(stocktest.BeforeCommit)
+		wantVerdict(t, l, reqs, stock.Known)
+		if proxy.Cuts() != 0 {
+			t.Errorf("%d commits for known orders", proxy.Cuts())
+		}
+	})
+}
+
 func TestCommitCut(t *testing.T) {
 	t.Parallel()
 	cuts := map[string]struct {
@@ -269,6 +322,28 @@ func TestCommitCut(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRefusedCommitIsNotCommittedLater: a connection on which the transaction is
+// still open must not come back from the pool, whose next BEGIN would commit it.
+func TestRefusedCommitIsNotCommittedLater(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, url string) {
+		direct := openMigrated(t, url)
+		stocked(t, direct, 10, "a", "b")
+		proxy := stocktest.NewProxy(t, url)
+		l := open(t, proxy.URL)
+		proxy.CutNext(stocktest.RefuseCommit)
+		if _, err := l.Apply(t.Context(), deduct("1", line("a", 1))); !errors.Is(err, stock.ErrUnknownCommit) || proxy.Cuts() != 1 {
+			t.Errorf("apply: %v, want ErrUnknownCommit", err)
+		}
+		wantVerdict(t, l, deduct("2", line("b", 1)), stock.Applied)
+		if _, err := direct.Lookup(t.Context(), "1"); !errors.Is(err, stock.ErrNotFound) {
+			t.Errorf("look up the refused order: %v, want ErrNotFound", err)
+		}
+		wantVerdict(t, l, deduct("1", line("a", 1)), stock.Applied)
+		wantLevel(t, direct, "a", 9)
+	})
 }
 
 // killAll ends every other connection to the database, as a restart would.

@@ -22,7 +22,16 @@ const (
 	// AfterCommit lets the next COMMIT through and drops the answer and the
 	// connection: the server has committed and the client cannot know.
 	AfterCommit
+	// RefuseCommit answers the next COMMIT with an error in the server's place and
+	// keeps the connection: on the server the transaction stays open.
+	RefuseCommit
 )
+
+// refusal is an error packet, the first answer to a request: 1290, read-only.
+var refusal = func() []byte {
+	body := append([]byte{0xff, 1290 & 0xff, 1290 >> 8}, "#HY000refused by the proxy"...)
+	return append([]byte{byte(len(body)), 0, 0, 1}, body...)
+}()
 
 // Proxy stands between a client and a MySQL or MariaDB server and loses what it
 // is told to lose. It works on plain connections only.
@@ -69,7 +78,7 @@ func (p *Proxy) Close() {
 // CutNext arms the proxy for one COMMIT, on whichever connection it comes.
 func (p *Proxy) CutNext(cut Cut) { p.next.Store(int32(cut)) }
 
-// Cuts is how many connections were cut at a COMMIT so far.
+// Cuts is how many COMMITs it has met armed so far.
 func (p *Proxy) Cuts() int { return int(p.cuts.Load()) }
 
 // DropAll cuts every connection there is.
@@ -151,6 +160,12 @@ func (p *Proxy) toServer(server, client net.Conn, deaf *atomic.Bool) {
 			case AfterCommit:
 				p.cuts.Add(1)
 				deaf.Store(true)
+			case RefuseCommit:
+				p.cuts.Add(1)
+				if _, err := client.Write(refusal); err != nil {
+					return
+				}
+				n = 0
 			case NoCut:
 			}
 		}

@@ -1,0 +1,60 @@
+package ledger_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"orderconsumer/internal/stock"
+)
+
+// TestBatchesDoNotDeadlock: rows are locked and written in the order of their
+// keys everywhere, so batches of different orders wait for each other and never
+// in a circle. Each worker also gives back a part of what it took.
+func TestBatchesDoNotDeadlock(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, url string) {
+		const workers, batches, perBatch, goods = 8, 6, 40, 60
+		l := openMigrated(t, url)
+		var names []string
+		for i := range goods {
+			names = append(names, fmt.Sprint(i))
+		}
+		stocked(t, l, 1_000_000, names...)
+		var wg sync.WaitGroup
+		for worker := range workers {
+			wg.Go(func() {
+				rng := rand.New(rand.NewPCG(uint64(worker), 5))
+				for batch := range batches {
+					var reqs []stock.Request
+					for i := range perBatch {
+						nums := map[string]int64{names[rng.IntN(goods)]: 1, names[rng.IntN(goods)]: 2, names[rng.IntN(goods)]: 3}
+						var lines []stock.Line
+						for _, g := range slices.SortedFunc(maps.Keys(nums), strings.Compare) {
+							lines = append(lines, line(g, nums[g]))
+						}
+						reqs = append(reqs, deduct(fmt.Sprintf("%d-%d-%d", rng.IntN(1000), worker, batch*perBatch+i), lines...)...)
+					}
+					if _, err := l.Apply(t.Context(), reqs); err != nil {
+						t.Errorf("deduct: %v", err)
+						return
+					}
+					for i := range reqs {
+						reqs[i].Action = stock.Release
+					}
+					if _, err := l.Apply(t.Context(), reqs[:perBatch/2]); errors.Is(err, stock.ErrBusy) {
+						t.Errorf("release: %v", err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		wantClean(t, l)
+	})
+}
