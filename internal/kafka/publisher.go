@@ -15,12 +15,19 @@ const (
 	// publishLinger is how long a message waits for company. Batches of a busy
 	// consumer fill at once; this is what one message alone pays.
 	publishLinger = 2 * time.Millisecond
-	// publishBatch is the most messages in one request to one partition.
-	publishBatch = 1000
-	// publishBytes bounds one request. It is larger than the largest message
-	// that may be read plus the headers a dead letter adds, or a message that
-	// fitted the input could not be dead-lettered.
-	publishBytes = 4 << 20
+	// publishBatch is the most messages in one request to one partition. The
+	// client sets aside memory for so many, however few come.
+	publishBatch = 250
+	// publishBytes bounds one request to one partition. Brokers hold their
+	// max.message.bytes (1 MiB unless told otherwise) against the whole request,
+	// so a larger one is refused with every message in it, for ever.
+	publishBytes = 900 << 10
+	// publishAlone is the size from which a message goes in a request of its
+	// own, and aloneBytes the most such a request may have: more than the
+	// largest message that may be read plus the headers a dead letter adds, or a
+	// message that fitted the input could not be dead-lettered.
+	publishAlone = publishBytes / 2
+	aloneBytes   = 4 << 20
 	// publishTries is how often the client itself tries before it answers. The
 	// caller goes on trying; each answer lets it say what is wrong.
 	publishTries   = 3
@@ -38,56 +45,102 @@ type SendObserver interface {
 // client would choose.
 type Publisher struct {
 	writer   *kafkago.Writer
-	observer SendObserver // may be nil
+	alone    *kafkago.Writer // for large messages, one a request
+	observer SendObserver    // may be nil
 }
 
 // NewPublisher returns a publisher. One is enough for a process.
 func (c *Client) NewPublisher(observer SendObserver) *Publisher {
 	return &Publisher{
 		observer: observer,
-		writer: &kafkago.Writer{
-			Addr:      c.admin.Addr,
-			Transport: c.transport,
-			Balancer:  kafkago.Murmur2Balancer{},
-			// The zero value is RequireNone, which confirms what no broker has
-			// seen: a dead letter that is acknowledged and lost.
-			RequiredAcks: kafkago.RequireAll,
-			BatchTimeout: publishLinger,
-			BatchSize:    publishBatch,
-			BatchBytes:   publishBytes,
-			MaxAttempts:  publishTries,
-			WriteTimeout: publishTimeout,
-			ReadTimeout:  publishTimeout,
-		},
+		writer:   c.newWriter(publishBatch, publishBytes),
+		alone:    c.newWriter(1, aloneBytes),
+	}
+}
+
+func (c *Client) newWriter(batch int, bytes int64) *kafkago.Writer {
+	return &kafkago.Writer{
+		Addr:      c.admin.Addr,
+		Transport: c.transport,
+		Balancer:  kafkago.Murmur2Balancer{},
+		// The zero value is RequireNone, which confirms what no broker has seen:
+		// a dead letter that is acknowledged and lost.
+		RequiredAcks: kafkago.RequireAll,
+		BatchTimeout: publishLinger,
+		BatchSize:    batch,
+		BatchBytes:   bytes,
+		MaxAttempts:  publishTries,
+		WriteTimeout: publishTimeout,
+		ReadTimeout:  publishTimeout,
 	}
 }
 
 // Close waits for what is being written and ends the publisher.
-func (p *Publisher) Close() error { return p.writer.Close() }
+func (p *Publisher) Close() error {
+	return errors.Join(p.writer.Close(), p.alone.Close())
+}
 
 // Publish implements order.Publisher. An error of ctx, too, leaves it unknown
 // whether a message was appended: the client does not take writes back.
 func (p *Publisher) Publish(ctx context.Context, messages []order.Message) (unconfirmed []order.Message, err error) {
-	err = p.writer.WriteMessages(ctx, outgoing(messages)...)
-	var each kafkago.WriteErrors
-	switch {
-	case err == nil:
-	case errors.As(err, &each) && len(each) == len(messages):
-		for i := range each {
-			if each[i] != nil {
-				unconfirmed = append(unconfirmed, messages[i])
-				err = each[i]
-			}
-		}
-	default:
-		unconfirmed = messages
-	}
+	small, large := bySize(messages)
+	unconfirmed, err = write(ctx, p.writer, small)
+	left, largeErr := write(ctx, p.alone, large)
+	unconfirmed, err = append(unconfirmed, left...), errors.Join(err, largeErr)
 	p.observe(messages, unconfirmed, err)
 	if err != nil {
 		return unconfirmed, fmt.Errorf("%w: %d of %d messages, first to %s: %w",
 			order.ErrPublish, len(unconfirmed), len(messages), unconfirmed[0].Topic, err)
 	}
 	return nil, nil
+}
+
+// bySize parts the messages that need a request of their own from the others.
+func bySize(messages []order.Message) (small, large []order.Message) {
+	for i := range messages {
+		if size(&messages[i]) >= publishAlone {
+			large = append(large, messages[i])
+		}
+	}
+	if len(large) == 0 {
+		return messages, nil
+	}
+	for i := range messages {
+		if size(&messages[i]) < publishAlone {
+			small = append(small, messages[i])
+		}
+	}
+	return small, large
+}
+
+func size(m *order.Message) int {
+	n := len(m.Key) + len(m.Value)
+	for i := range m.Headers {
+		n += len(m.Headers[i].Key) + len(m.Headers[i].Value)
+	}
+	return n
+}
+
+// write returns the messages that were not confirmed and one of the reasons.
+func write(ctx context.Context, w *kafkago.Writer, messages []order.Message) (unconfirmed []order.Message, err error) {
+	if len(messages) == 0 {
+		return nil, nil
+	}
+	err = w.WriteMessages(ctx, outgoing(messages)...)
+	var each kafkago.WriteErrors
+	if err == nil || !errors.As(err, &each) || len(each) != len(messages) {
+		if err != nil {
+			unconfirmed = messages
+		}
+		return unconfirmed, err
+	}
+	for i := range each {
+		if each[i] != nil {
+			unconfirmed = append(unconfirmed, messages[i])
+			err = each[i]
+		}
+	}
+	return unconfirmed, err
 }
 
 func (p *Publisher) observe(messages, unconfirmed []order.Message, err error) {

@@ -25,6 +25,12 @@ const (
 	// Asking on every batch would cost each of them the lock's deadline.
 	gateShut = time.Second
 
+	// lockAfterBudget is how long each further goods is waited for once a batch
+	// has used its budget up: long enough to find out who else is in the way, so
+	// that a batch with a hundred goods locked by others does not wait a hundred
+	// budgets.
+	lockAfterBudget = 20 * time.Millisecond
+
 	// unlockTimeout bounds the release of a lock, which no cancellation
 	// reaches: an unreleased lock makes everybody wait for its expiry.
 	unlockTimeout = time.Second
@@ -59,7 +65,7 @@ func (f *Flow) hold(ctx context.Context, b *batch) *hold {
 	h := &hold{flow: f, goods: b.goods}
 	begin := time.Now()
 	for len(h.goods) > 0 {
-		err := h.acquire(ctx)
+		err := h.acquire(ctx, max(f.cfg.LockBudget-time.Since(begin), lockAfterBudget))
 		var locked *GoodsLockedError
 		if !errors.As(err, &locked) {
 			break
@@ -108,13 +114,13 @@ func wants(t *task, goods string) bool {
 	return false
 }
 
-// acquire takes the lease. It returns nil without one when the lock is off or
+// acquire takes the lease within budget. It returns nil without one when the lock is off or
 // down and not required, and when ctx ends (the transaction then finds out).
-func (h *hold) acquire(ctx context.Context) error {
+func (h *hold) acquire(ctx context.Context, budget time.Duration) error {
 	f := h.flow
 	for n := 1; f.deps.Locker != nil && f.gate.open(f.cfg.LockRequired); n++ {
-		budget, cancel := context.WithTimeout(ctx, f.cfg.LockBudget)
-		lease, err := f.deps.Locker.Lock(budget, h.goods)
+		within, cancel := context.WithTimeout(ctx, budget)
+		lease, err := f.deps.Locker.Lock(within, h.goods)
 		cancel()
 		if err == nil {
 			h.lease, h.since = lease, time.Now()
@@ -180,7 +186,7 @@ func (h *hold) renew(ctx context.Context) {
 	// An error means that somebody else holds the goods now. The batch goes
 	// on without a lease: it has been decided to be run, and the row locks
 	// make the two wait for each other.
-	_ = h.acquire(ctx)
+	_ = h.acquire(ctx, h.flow.cfg.LockBudget)
 }
 
 // release gives the goods back, before the batch's goods are free for the
