@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -37,6 +39,9 @@ type Servers struct {
 	// fail.
 	Kafka *kfake.Cluster
 	Redis *miniredis.Miniredis
+
+	closed chan struct{}
+	aging  sync.WaitGroup
 }
 
 // Start runs the servers.
@@ -55,29 +60,68 @@ func Start(cfg Config) (*Servers, error) {
 		kafka.Close()
 		return nil, fmt.Errorf("start redis on port %d: %w", cfg.RedisPort, err)
 	}
-	return &Servers{
+	s := &Servers{
 		Brokers:     kafka.ListenAddrs(),
 		RedisURL:    "redis://" + redis.Addr() + "/0",
 		DatabaseURL: DatabaseScheme + filepath.Join(cfg.Folder, "shop.db"),
 		Kafka:       kafka,
 		Redis:       redis,
-	}, nil
+		closed:      make(chan struct{}),
+	}
+	s.aging.Go(s.age)
+	return s, nil
+}
+
+// ageEvery is how precisely keys of the embedded Redis expire.
+const ageEvery = 20 * time.Millisecond
+
+// age lets keys expire. Left alone they never do, and the goods of an instance
+// that was killed would stay locked for ever. The server could look at the
+// clock itself, but would then go through all keys for every command.
+func (s *Servers) age() {
+	tick := time.NewTicker(ageEvery)
+	defer tick.Stop()
+	last := time.Now()
+	for {
+		select {
+		case now := <-tick.C:
+			s.Redis.FastForward(now.Sub(last))
+			last = now
+		case <-s.closed:
+			return
+		}
+	}
 }
 
 // Close ends the servers. What they held is gone, but for the database.
 func (s *Servers) Close() {
+	close(s.closed)
+	s.aging.Wait()
 	s.Redis.Close()
 	s.Kafka.Close()
 }
 
-// PortFree reports whether a port of 127.0.0.1 can be listened on.
+// PortFree reports whether a port of 127.0.0.1 can be listened on, and nobody
+// answers on it at localhost: some systems let a server have 127.0.0.1 while
+// another has all addresses or ::1, and clients of localhost would reach that.
 func PortFree(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	number := strconv.Itoa(port)
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", number))
 	if err != nil {
 		return false
 	}
-	return l.Close() == nil
+	if l.Close() != nil {
+		return false
+	}
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort("localhost", number), answerTimeout)
+	if err == nil {
+		_ = conn.Close() // nothing was said on it
+	}
+	return err != nil
 }
+
+// answerTimeout is how long a server on this machine may take to answer.
+const answerTimeout = time.Second
 
 // TempFolder is a new folder for one run's data.
 func TempFolder() (string, error) {
