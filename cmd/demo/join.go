@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"orderconsumer/internal/app"
+	"orderconsumer/internal/telemetry"
+)
+
+// signpostPoll is how soon a consumer that has joined notices that the shop is
+// closing.
+const signpostPoll = 300 * time.Millisecond
+
+// joinCommand adds a consumer to the running demo.
+type joinCommand struct {
+	Signpost string `type:"path" env:"DEMO_SIGNPOST" help:"File that tells where the demo is. Default: one for each user."`
+}
+
+// Run implements a command.
+func (c *joinCommand) Run(take context.Context, session *app.Session) error {
+	return c.join(take, session)
+}
+
+// join runs a consumer until take ends or the demo closes.
+func (c *joinCommand) join(take context.Context, session session) error {
+	sign := newSignpost(c.Signpost)
+	post, err := sign.find()
+	if err != nil {
+		return app.Failure(app.ExitUnreachable, err, tryOpening)
+	}
+	demo := *post
+	post.API = anyHTTP
+	settings, err := settingsAt(post)
+	if err != nil {
+		return err
+	}
+	instance, err := app.OpenInstance(take, settings, app.Options{
+		Log:        telemetry.NewLogger(session.Stderr(), telemetry.LogConfig{Format: telemetry.LogText}),
+		OpenLedger: openLedger,
+	})
+	if err != nil {
+		return err
+	}
+	defer instance.Close()
+	err = instance.Prepare(take)
+	if err != nil {
+		return err
+	}
+	session.Say("joining the demo of process %d; Ctrl-C leaves it again", demo.PID)
+	take, leave := context.WithCancelCause(take)
+	defer leave(nil)
+	go sign.stay(take, leave, &demo)
+	began := time.Now()
+	err = instance.Run(take, session.Abort())
+	if err == nil && errors.Is(context.Cause(take), errClosing) {
+		session.Say("the demo is closing")
+	}
+	session.Say("%s", settledSummary(instance.Settled(), time.Since(began)))
+	return err
+}
+
+// errClosing: the demo has taken its signpost away, or has gone itself.
+var errClosing = errors.New("the demo is closing")
+
+// stay calls leave when the demo closes.
+func (s signpost) stay(ctx context.Context, leave context.CancelCauseFunc, demo *whereabouts) {
+	tick := time.NewTicker(signpostPoll)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now, err := s.read()
+		if err != nil || !now.sameDemo(demo) || !alive(demo.PID) {
+			leave(errClosing)
+			return
+		}
+	}
+}
+
+func settledSummary(counts map[string]int64, took time.Duration) string {
+	total := int64(0)
+	for _, n := range counts {
+		total += n
+	}
+	return fmt.Sprintf("this consumer settled %d events in %s: %d deducted, %d rejected, %d released, %d voided, %d duplicates, %d retried, %d dead",
+		total, took.Round(time.Second), counts["deducted"], counts["rejected"], counts["released"],
+		counts["voided"], counts["duplicate"], counts["retried"], counts["dead"])
+}

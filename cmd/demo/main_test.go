@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// testTimeout ends a test that waits for something that does not come.
+const testTimeout = 90 * time.Second
+
+// visitor is a session without a terminal.
+type visitor struct {
+	abort  context.Context //nolint:containedctx // Abort gives it away
+	stdout bytes.Buffer    // to be read when the command has returned
+
+	mu   sync.Mutex
+	said []string
+	news chan struct{} // has something when more was said
+}
+
+func newVisitor(t *testing.T) *visitor {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+	t.Cleanup(cancel)
+	return &visitor{abort: ctx, news: make(chan struct{}, 1)}
+}
+
+func (v *visitor) Stdout() io.Writer      { return &v.stdout }
+func (v *visitor) Stderr() io.Writer      { return v }
+func (v *visitor) Abort() context.Context { return v.abort }
+
+func (v *visitor) Say(format string, args ...any) { fmt.Fprintf(v, format+"\n", args...) }
+
+// Write implements io.Writer for standard error.
+func (v *visitor) Write(p []byte) (int, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.said = append(v.said, string(p))
+	select {
+	case v.news <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}
+
+// text is all that was said.
+func (v *visitor) text() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return strings.Join(v.said, "")
+}
+
+// await waits until something was said.
+func (v *visitor) await(t *testing.T, text string) {
+	t.Helper()
+	for !strings.Contains(v.text(), text) {
+		select {
+		case <-v.news:
+		case <-v.abort.Done():
+			t.Fatalf("nobody said %q, but only:\n%s", text, v.text())
+		}
+	}
+}
+
+// eventually asks again and again until the answer is yes.
+func eventually(t *testing.T, what string, ask func() bool) {
+	t.Helper()
+	late := time.After(testTimeout)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ask() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("it never came to this: %s", what)
+		}
+	}
+}
+
+// called is what a command line came to.
+type called struct {
+	code           int
+	stdout, stderr string
+}
+
+// call carries out a command line in this process.
+func call(args ...string) called {
+	var stdout, stderr bytes.Buffer
+	code := run(args, strings.NewReader(""), &stdout, &stderr)
+	return called{code: code, stdout: stdout.String(), stderr: stderr.String()}
+}
