@@ -7,6 +7,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"orderconsumer/internal/lock"
 	"orderconsumer/internal/order"
 )
 
@@ -83,8 +84,10 @@ type ConsumerSettings struct {
 // Bounds of settings. Below them things do not work, above them they do not
 // work as anybody would mean it.
 const (
-	maxWorkers    = 64
-	maxBatchSize  = 10_000
+	maxWorkers   = 64
+	maxBatchSize = 10_000
+	// A batch and one order more must not lock more goods than one lock holds.
+	maxBatchLines = lock.MaxNames - order.MaxItems
 	maxPartitions = 1_000
 	minSession    = time.Second
 )
@@ -107,7 +110,7 @@ func (s ConsumerSettings) validate() error {
 	check(s.Topics.Replication >= 1, "replication: want at least 1, got %d", s.Topics.Replication)
 	check(s.Flow.Workers >= 1 && s.Flow.Workers <= maxWorkers, "workers: want 1 to %d, got %d", maxWorkers, s.Flow.Workers)
 	check(s.Flow.BatchSize >= 1 && s.Flow.BatchSize <= maxBatchSize, "batch-size: want 1 to %d, got %d", maxBatchSize, s.Flow.BatchSize)
-	check(s.Flow.BatchLines >= 1, "batch-lines: want at least 1, got %d", s.Flow.BatchLines)
+	check(s.Flow.BatchLines >= 1 && s.Flow.BatchLines <= maxBatchLines, "batch-lines: want 1 to %d, got %d", maxBatchLines, s.Flow.BatchLines)
 	check(s.Flow.MaxWaiting >= 1, "max-waiting: want at least 1, got %d", s.Flow.MaxWaiting)
 	check(s.Flow.MaxWaitingBytes >= 1, "max-waiting-bytes: want at least 1, got %d", s.Flow.MaxWaitingBytes)
 	check(s.Flow.ClaimAfter > 0, "claim-after: want more than 0, got %s", s.Flow.ClaimAfter)

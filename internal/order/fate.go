@@ -36,6 +36,7 @@ const (
 	CodeGoodsUnknown = "goods_unknown"   // goods not in the catalogue
 	CodeGoodsLocked  = "goods_locked"    // goods locked by somebody for too long
 	CodePanic        = "panic"           // the program failed on this event
+	CodeInvalid      = "invalid_request" // the ledger refuses what decoding let pass
 	CodeBusy         = "database_busy"   // rolled back again and again
 	CodeUnknown      = "unknown_failure" // an error nobody has classified
 )
@@ -78,6 +79,8 @@ func Classify(err error) (Fate, string) {
 		return Dead, CodeConflict
 	case errors.As(err, &panicked):
 		return Dead, CodePanic
+	case errors.Is(err, stock.ErrInvalid):
+		return Dead, CodeInvalid
 	case errors.Is(err, ErrGoodsUnknown):
 		return Retry, CodeGoodsUnknown
 	case errors.Is(err, ErrGoodsLocked):
