@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/stock"
 )
@@ -18,6 +19,7 @@ type evidence struct {
 	mu       sync.Mutex
 	letters  map[stock.Origin]order.Message // dead letters, by where the event stood
 	deaths   map[stock.Origin]bool          // outcomes that say an event is dead
+	parked   map[stock.Origin]bool          // events that a retry tier still holds
 	answers  map[string]*answer             // other outcomes, by the event that they answer
 	accounts map[string]*account            // by order
 	events   map[string]int                 // how often an event is in the log, by its id
@@ -25,7 +27,7 @@ type evidence struct {
 
 	published  int64 // events in the input topic
 	duplicates int64 // of them, those that came again
-	unsettled  int64 // those that no offset is committed for
+	unsettled  int64 // messages, in retry tiers too, that no offset is committed for
 	retried    int64 // messages in retry tiers
 }
 
@@ -52,6 +54,7 @@ func newEvidence() *evidence {
 	return &evidence{
 		letters:  make(map[stock.Origin]order.Message),
 		deaths:   make(map[stock.Origin]bool),
+		parked:   make(map[stock.Origin]bool),
 		answers:  make(map[string]*answer),
 		accounts: make(map[string]*account),
 		events:   make(map[string]int),
@@ -59,59 +62,78 @@ func newEvidence() *evidence {
 	}
 }
 
-// gather reads the topics. The consumers must have stopped.
+// gather reads the topics. The consumers must have stopped. The input comes
+// last: what became of an event is looked up as it is read.
 func (c *Case) gather(ctx context.Context, f *findings) (*evidence, error) {
 	e := newEvidence()
-	for _, part := range []struct {
-		topic string
-		visit func(order.Message) error
-	}{
-		{c.Topics.Dead, e.letter},
-		{c.Topics.Results, e.outcome},
-	} {
-		ranges, err := c.Client.Ranges(ctx, part.topic)
-		if err == nil {
-			err = c.Client.Scan(ctx, ranges, part.visit)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", part.topic, err)
-		}
+	ends, err := c.ranges(ctx, c.Topics.Dead, c.Topics.Results)
+	if err != nil {
+		return nil, err
 	}
-	// What became of an event is looked up while the events are read.
 	positions, err := c.Client.Positions(ctx, c.Group, c.Topics.Consumed())
 	if err != nil {
 		return nil, err
 	}
 	settled := make(map[int]int64)
 	for _, p := range positions {
-		if p.Topic != c.Topics.Input {
-			e.retried += p.End - p.First
-			e.unsettled += p.Lag()
+		e.unsettled += p.Lag()
+		if p.Topic == c.Topics.Input {
+			settled[p.Partition] = p.Committed
 			continue
 		}
-		settled[p.Partition] = p.Committed
-		e.unsettled += p.Lag()
+		e.retried += p.End - p.First
+		ends = append(ends, kafka.Range{Topic: p.Topic, Partition: p.Partition, From: p.End - p.Lag(), To: p.End})
 	}
-	ranges, err := c.Client.Ranges(ctx, c.Topics.Input)
-	if err == nil {
-		err = c.Client.Scan(ctx, ranges, func(m order.Message) error {
-			e.event(&m, m.Offset < settled[m.Partition], f)
-			return nil
-		})
-	}
+	err = c.Client.Scan(ctx, ends, func(m order.Message) error {
+		switch m.Topic {
+		case c.Topics.Dead:
+			e.letter(m)
+		case c.Topics.Results:
+			return e.outcome(m)
+		default:
+			e.park(m)
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", c.Topics.Input, err)
+		return nil, err
 	}
-	return e, nil
+	input, err := c.ranges(ctx, c.Topics.Input)
+	if err != nil {
+		return nil, err
+	}
+	return e, c.Client.Scan(ctx, input, func(m order.Message) error {
+		e.event(&m, m.Offset < settled[m.Partition], f)
+		return nil
+	})
+}
+
+// ranges are all that the topics hold.
+func (c *Case) ranges(ctx context.Context, topics ...string) ([]kafka.Range, error) {
+	var all []kafka.Range
+	for _, topic := range topics {
+		ranges, err := c.Client.Ranges(ctx, topic)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", topic, err)
+		}
+		all = append(all, ranges...)
+	}
+	return all, nil
+}
+
+// park notes an event that waits in a retry tier.
+func (e *evidence) park(m order.Message) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.parked[order.ParseDelivery(&m).Origin] = true
 }
 
 // letter notes a dead letter.
-func (e *evidence) letter(m order.Message) error {
+func (e *evidence) letter(m order.Message) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.letters[order.ParseDelivery(&m).Origin] = m
 	e.bodies[string(m.Value)]++
-	return nil
 }
 
 // outcome notes an outcome. The same one may be there more than once.
@@ -148,7 +170,7 @@ func (e *evidence) event(m *order.Message, settled bool, f *findings) {
 			e.duplicates++
 		}
 	}
-	if !settled {
+	if !settled || e.parked[at] {
 		return
 	}
 	if letter, dead := e.letters[at]; dead {

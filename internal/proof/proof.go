@@ -86,7 +86,7 @@ type Report struct {
 	Duplicates int64                 // of them, those that came again
 	Retried    int64                 // messages in retry tiers
 	Dead       int64                 // events among the dead letters
-	Unsettled  int64                 // events that no offset is committed for
+	Unsettled  int64                 // messages, in retry tiers too, that no offset is committed for
 	States     map[stock.State]int64 // orders in the ledger
 
 	Lost     int64    // events without an end
