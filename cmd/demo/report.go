@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"orderconsumer/internal/proof"
 	"orderconsumer/internal/stock"
 )
 
@@ -32,22 +33,22 @@ type report struct {
 	texts     []string
 }
 
-func newReport(e *evidence, b *books, f *findings, took time.Duration) *report {
+func newReport(found *proof.Report, took time.Duration) *report {
 	r := &report{
-		Published:  e.published,
-		Deducted:   b.states[stock.Deducted],
-		Rejected:   b.states[stock.Rejected],
-		Released:   b.states[stock.Released],
-		Voided:     b.states[stock.Voided],
-		Duplicates: e.duplicates,
-		Dead:       int64(len(e.letters)),
-		Retried:    e.retried,
-		Oversold:   f.oversold,
-		Lost:       f.lost,
-		Findings:   f.count,
+		Published:  found.Published,
+		Deducted:   found.States[stock.Deducted],
+		Rejected:   found.States[stock.Rejected],
+		Released:   found.States[stock.Released],
+		Voided:     found.States[stock.Voided],
+		Duplicates: found.Duplicates,
+		Dead:       found.Dead,
+		Retried:    found.Retried,
+		Oversold:   found.Oversold,
+		Lost:       found.Lost,
+		Findings:   found.Wrong,
 		Seconds:    rounded(took.Seconds(), 1000),
-		unsettled:  e.unsettled,
-		texts:      f.texts,
+		unsettled:  found.Unsettled,
+		texts:      found.Findings,
 	}
 	if took > 0 {
 		r.OrdersPerSecond = rounded(float64(r.orders())/took.Seconds(), 10)

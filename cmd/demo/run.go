@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -112,12 +113,13 @@ func (s *shop) conclude(work context.Context, c *consumer, err error, took time.
 		}
 		return nil, err
 	}
-	e, b, f, auditErr := s.audit(work)
+	found, auditErr := s.audit(work)
 	if auditErr != nil {
 		return nil, auditErr
 	}
 	if err != nil {
-		f.wrong("%v: %d events are left", err, e.unsettled)
+		found.Wrong++
+		found.Findings = append(found.Findings, fmt.Sprintf("%v: %d messages are left", err, found.Unsettled))
 	}
-	return newReport(e, b, f, took), nil
+	return newReport(found, took), nil
 }
