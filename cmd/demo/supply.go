@@ -73,21 +73,22 @@ func (w *wave) messages(topic string, n int) []order.Message {
 }
 
 // shipment is what comes in with the wave. Of the goods that are withheld, the
-// catalogue learns only when an order has been retried because of them.
+// least wanted of those that are wanted at all, the catalogue learns only when
+// an order has been retried because of them.
 func (w *wave) shipment(withhold bool) (lines, withheld []stock.Line) {
 	demand := w.load.Expect().Demand
 	goods := slices.SortedFunc(maps.Keys(demand), func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
-	first := len(goods) // of those withheld
+	most := 0 // to be withheld
 	if withhold {
-		first -= max(1, len(goods)/withholdOneIn)
+		most = max(1, len(goods)/withholdOneIn)
 	}
-	for i, g := range goods {
+	for i, g := range slices.Backward(goods) {
 		share := scarceShare
 		if len(goods) > 1 {
 			share += amplePlus * float64(i) / float64(len(goods)-1)
 		}
 		line := stock.Line{Goods: g, Num: max(1, int64(share*float64(demand[g])))}
-		if i >= first && demand[g] > 0 {
+		if len(withheld) < most && demand[g] > 0 {
 			withheld = append(withheld, line)
 		} else {
 			lines = append(lines, line)
