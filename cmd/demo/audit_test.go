@@ -46,11 +46,7 @@ var smallShop = shopConfig{orders: 300, goods: 12, seed: 3}
 // audited runs a shop to its end with a ledger that may lie, and audits it.
 func audited(t *testing.T, cfg shopConfig, lie func(ctx context.Context, honest order.Ledger, r *stock.Request) (stock.Decision, bool)) (*shop, *proof.Report) {
 	t.Helper()
-	w, err := openWorld(t.Context(), ports{http: noHTTP})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.close)
+	w := testWorld(t, ports{http: noHTTP})
 	s, err := openShop(t.Context(), w, cfg)
 	if err != nil {
 		t.Fatal(err)

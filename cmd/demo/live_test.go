@@ -170,12 +170,8 @@ func TestPorts(t *testing.T) {
 	number := taken.Addr().(*net.TCPAddr).Port
 
 	t.Run("in the place of ports that are taken, others are", func(t *testing.T) {
-		w, err := openWorld(t.Context(), ports{kafka: number, redis: number, http: number})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer w.close()
-		_, err = w.client.Ping(t.Context())
+		w := testWorld(t, ports{kafka: number, redis: number, http: number})
+		_, err := w.client.Ping(t.Context())
 		if err != nil {
 			t.Error(err)
 		}
@@ -194,11 +190,7 @@ func TestPorts(t *testing.T) {
 			defer l.Close()
 			_ = l.Close()
 		}
-		w, err := openWorld(t.Context(), free)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer w.close()
+		w := testWorld(t, free)
 		if w.Brokers[0] != fmt.Sprintf("127.0.0.1:%d", free.kafka) ||
 			w.RedisURL != fmt.Sprintf("redis://127.0.0.1:%d/0", free.redis) || w.API != fmt.Sprintf("localhost:%d", free.http) {
 			t.Errorf("wanted %+v, got %+v", free, w.whereabouts)

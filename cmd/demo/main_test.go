@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -70,6 +71,23 @@ func (v *visitor) await(t *testing.T, text string) {
 			t.Fatalf("nobody said %q, but only:\n%s", text, v.text())
 		}
 	}
+}
+
+// testWorld is a world that ends with the test and leaves nothing behind.
+func testWorld(t *testing.T, p ports) *world {
+	t.Helper()
+	w, err := openWorld(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		w.close()
+		err := os.RemoveAll(w.Folder)
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	return w
 }
 
 // eventually asks again and again until the answer is yes.

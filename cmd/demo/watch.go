@@ -64,7 +64,7 @@ func (s *screen) show(now *scene) {
 	text := now.line()
 	if s.terminal {
 		width, _, err := term.GetSize(s.file)
-		if err != nil {
+		if err != nil || width <= 0 {
 			width = usualWidth
 		}
 		text = s.over(narrowed(now.table(), width))
