@@ -49,6 +49,7 @@ type scheduler struct {
 	bytes   int        // of waiting
 	goods   map[string]*batch
 	orders  map[string]struct{}
+	flying  int  // batches that hold goods
 	closed  bool // no more submits
 
 	// The first blocked of waiting could not be taken by the last walk, and
@@ -127,9 +128,7 @@ func (s *scheduler) next(ctx context.Context) (*batch, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		b := &batch{}
-		s.fill(b, false)
-		if len(b.tasks) > 0 {
+		if b := s.form(); b != nil {
 			return b, nil
 		}
 		if s.closed && len(s.waiting) == 0 {
@@ -138,6 +137,17 @@ func (s *scheduler) next(ctx context.Context) (*batch, error) {
 		}
 		s.await(ctx, s.work)
 	}
+}
+
+// form takes what can be taken now; nil is nothing.
+func (s *scheduler) form() *batch {
+	b := &batch{}
+	s.fill(b, false)
+	if len(b.tasks) == 0 {
+		return nil
+	}
+	s.flying++
+	return b
 }
 
 // topUp adds waiting orders whose goods the batch holds already. It is worth
@@ -159,12 +169,12 @@ func (s *scheduler) fill(b *batch, heldOnly bool) {
 		overdue = s.now().Add(-s.cfg.ClaimAfter)
 		limit   = min(len(s.waiting), s.cfg.LookAhead)
 		at      = min(s.blocked, limit)
-		kept    = s.waiting[:at]
+		start   = at
 	)
 	for at < limit && len(b.tasks) < s.cfg.MaxBatch && b.lines < s.cfg.MaxBatchLines {
 		t := s.waiting[at]
 		at++
-		if s.joins(b, t, heldOnly) {
+		if t.taken = s.joins(b, t, heldOnly); t.taken {
 			s.take(b, t)
 			continue
 		}
@@ -172,20 +182,63 @@ func (s *scheduler) fill(b *batch, heldOnly bool) {
 		if t.since.Before(overdue) {
 			s.claims.goodsOf(t)
 		}
-		kept = append(kept, t)
 	}
-	s.blocked = len(kept)
-	if len(kept) < at {
-		kept = append(kept, s.waiting[at:]...)
-		clear(s.waiting[len(kept):])
-		s.waiting = kept
-		s.room.Broadcast()
+	if !heldOnly && s.leftovers(b, at) {
+		s.putBack(b)
+		s.blocked = at
+		return
 	}
+	s.compact(start, at)
 	if heldOnly {
 		s.unblock()
 	} else if s.blocked < len(s.waiting) && len(b.tasks) > 0 {
 		s.work.Signal() // what was not reached may be takeable by another worker
 	}
+}
+
+// leftoverShare is how many messages must be blocked for each that could be
+// taken before a batch counts as leftovers.
+const leftoverShare = 8
+
+// leftovers reports whether b is only what other batches in flight have left
+// over of a long queue. A transaction of a few orders costs the database nearly
+// as much as one of many, so the worker waits until goods are free again; that
+// moment comes, because a batch that holds them is in flight.
+func (s *scheduler) leftovers(b *batch, walked int) bool {
+	return s.flying > 0 && len(b.tasks)*leftoverShare < walked && len(b.tasks)*leftoverShare < s.cfg.MaxBatch
+}
+
+// putBack undoes a batch that was not worth taking. Its tasks have not been
+// moved yet.
+func (s *scheduler) putBack(b *batch) {
+	s.releaseGoods(b)
+	for _, t := range b.tasks {
+		t.taken = false
+		s.bytes += t.bytes
+		if t.fault == nil {
+			delete(s.orders, t.event.OrderID)
+		}
+	}
+	*b = batch{}
+}
+
+// compact removes the taken tasks from the part [from, to) of the queue that
+// was walked. What is left of it is blocked.
+func (s *scheduler) compact(from, to int) {
+	kept := s.waiting[:from]
+	for _, t := range s.waiting[from:to] {
+		if !t.taken {
+			kept = append(kept, t)
+		}
+	}
+	s.blocked = len(kept)
+	if len(kept) == to {
+		return
+	}
+	kept = append(kept, s.waiting[to:]...)
+	clear(s.waiting[len(kept):])
+	s.waiting = kept
+	s.room.Broadcast()
 }
 
 // unblock makes the next walk start at the head of the queue.
@@ -233,13 +286,18 @@ func (s *scheduler) take(b *batch, t *task) {
 func (s *scheduler) freeGoods(b *batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.releaseGoods(b)
+	s.flying--
+	s.unblock()
+	s.work.Broadcast()
+}
+
+func (s *scheduler) releaseGoods(b *batch) {
 	for _, goods := range b.goods {
 		if s.goods[goods] == b {
 			delete(s.goods, goods)
 		}
 	}
-	s.unblock()
-	s.work.Broadcast()
 }
 
 // finish gives the batch's order ids back: its outcomes are published.

@@ -115,6 +115,27 @@ func TestScheduler(t *testing.T) {
 		expectBatch(t, take(t, s), "3", "4", "5")
 	})
 
+	t.Run("does not take the few leftovers of a long queue while a batch is in flight", func(t *testing.T) {
+		t.Parallel()
+		s := newScheduler(schedulerConfig(), time.Now)
+		submitAll(t, s, waitingTask("0", "hot"))
+		first := take(t, s)
+		for n := range 50 {
+			submitAll(t, s, waitingTask(fmt.Sprint("hot-", n), "hot"))
+		}
+		submitAll(t, s, waitingTask("cold", "cold"))
+		s.mu.Lock()
+		b := s.form()
+		s.mu.Unlock()
+		if b != nil {
+			t.Fatalf("took %v", ids(b))
+		}
+		s.freeGoods(first)
+		if got := take(t, s); len(got.tasks) != 51 || ids(got)[50] != "cold" {
+			t.Fatalf("took %v", ids(got))
+		}
+	})
+
 	t.Run("an event that cannot be used waits for nobody", func(t *testing.T) {
 		t.Parallel()
 		s := newScheduler(schedulerConfig(), time.Now)
@@ -273,11 +294,10 @@ func TestSchedulerKeepsItsRules(t *testing.T) {
 			}
 		}
 		step := func() {
-			b := &batch{}
 			s.mu.Lock()
-			s.fill(b, false)
+			b := s.form()
 			s.mu.Unlock()
-			if len(b.tasks) == 0 {
+			if b == nil {
 				return
 			}
 			check(b)

@@ -26,6 +26,7 @@ type task struct {
 	marker   Marker
 	bytes    int       // what it costs while it waits
 	since    time.Time // when it was submitted
+	taken    bool      // the walk under way takes it; the scheduler's own
 }
 
 // newTask decodes a message. It never fails: an event that cannot be used is a
