@@ -2,125 +2,142 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"orderconsumer/internal/app"
+	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/order"
 	"orderconsumer/internal/stock/ledger"
 )
-
-// Ours is the consumer as it is shipped.
-type Ours struct {
-	Instances int
-	Workers   int
-	Lock      string // off, optional or required
-}
-
-// settings are the program's defaults but for what the way says.
-func (w *World) settings(o Ours, s *Shape, database string) (app.ConsumerSettings, error) {
-	settings, err := app.DefaultConsumerSettings()
-	if err != nil {
-		return settings, err
-	}
-	settings.Kafka, settings.Redis = w.servers.Kafka, w.servers.Redis
-	settings.Database.URL = database
-	settings.Group.Topic = s.topic
-	settings.Group.Group = fmt.Sprintf("bench-%d", time.Now().UnixNano())
-	settings.Topics.Partitions = partitions
-	settings.Lock.Prefix = "lock:{" + settings.Group.Group + "}:"
-	settings.HTTP = ""
-	if o.Workers > 0 {
-		settings.Flow.Workers = o.Workers
-	}
-	if o.Lock != "" {
-		settings.Lock.Mode = o.Lock
-	}
-	return settings, nil
-}
 
 // pollEnd is how often the end of a run is looked for; it bounds the error of
 // the time measured.
 const pollEnd = 10 * time.Millisecond
 
-// Run settles the whole shape and returns the time from the first message
-// read to the last offset committed.
-func (w *World) Run(ctx context.Context, o Ours, s *Shape) (took time.Duration, err error) {
-	database, drop, err := w.database(ctx, s)
-	if drop != nil {
-		defer drop()
-	}
+// ours settles the topic with the consumer as it is shipped.
+func (m *measurement) ours(ctx context.Context) (Run, error) {
+	f, err := m.openFleet(ctx, nil)
 	if err != nil {
-		return 0, err
+		return Run{}, err
 	}
-	settings, err := w.settings(o, s, database)
+	defer f.close()
+	return f.settle(ctx)
+}
+
+// fleet is the instances of one measurement.
+type fleet struct {
+	*measurement
+	settings  app.ConsumerSettings
+	client    *kafka.Client
+	instances []*app.Instance
+	counting  bool  // the clock runs
+	before    int64 // events that were settled before
+}
+
+// openFleet opens the instances and makes their topics; close gives them back.
+func (m *measurement) openFleet(ctx context.Context, onSettled func(order.Settlement)) (_ *fleet, err error) {
+	settings, err := m.settings()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	instances := make([]*app.Instance, o.Instances)
-	for n := range instances {
-		instances[n], err = app.OpenInstance(ctx, settings, app.Options{Log: w.log, OpenLedger: openLedger})
+	f := &fleet{measurement: m, settings: settings}
+	defer func() {
 		if err != nil {
-			return 0, err
+			f.close()
 		}
-		defer instances[n].Close()
-	}
-	err = instances[0].Prepare(ctx)
+	}()
+	f.client, err = settings.Kafka.Client("bench")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
+	for range max(m.Ours.Instances, 1) {
+		i, err := app.OpenInstance(ctx, settings, app.Options{Log: m.log, OpenLedger: openLedger, OnSettled: onSettled})
+		if err != nil {
+			return nil, err
+		}
+		f.instances = append(f.instances, i)
+	}
+	return f, f.instances[0].Prepare(ctx)
+}
+
+// settings are the program's defaults but for the servers, the names and what
+// the spec says.
+func (m *measurement) settings() (app.ConsumerSettings, error) {
+	settings, err := app.DefaultConsumerSettings()
+	if err != nil {
+		return settings, err
+	}
+	settings.Kafka = m.Servers.Kafka
+	settings.Redis.URLs = []string{m.Servers.RedisURL}
+	settings.Database.URL = m.Servers.DatabaseURL
+	settings.Group.Topic, settings.Group.Group = m.Topic, m.Group
+	settings.Lock.Prefix = "lock:{" + m.Group + "}:" // of the same length as the default, about
+	settings.HTTP = ""
+	if m.Ours.Workers > 0 {
+		settings.Flow.Workers = m.Ours.Workers
+	}
+	if m.Ours.BatchSize > 0 {
+		settings.Flow.BatchSize = m.Ours.BatchSize
+	}
+	if m.Ours.Lock != "" {
+		settings.Lock.Mode = m.Ours.Lock
+	}
+	return settings, nil
+}
+
+func openLedger(ctx context.Context, url string) (*ledger.Ledger, error) {
+	return ledger.Open(ctx, ledger.Config{URL: url})
+}
+
+func (f *fleet) close() {
+	for _, i := range f.instances {
+		i.Close()
+	}
+	if f.client != nil {
+		f.client.Close()
+	}
+}
+
+// settle runs the instances until all events are settled and committed, and
+// lets them leave the group.
+func (f *fleet) settle(ctx context.Context) (Run, error) {
 	take, stop := context.WithCancel(ctx)
 	defer stop()
 	group, take := errgroup.WithContext(take)
-	for _, i := range instances {
+	for _, i := range f.instances {
 		group.Go(func() error { return i.Run(take, ctx) })
 	}
-	err = w.awaitEnd(take, settings, instances, s.events)
-	ended := time.Now()
+	err := f.awaitEnd(take)
+	run := f.meter.end(f.Events - int(f.before))
 	stop()
-	if waitErr := group.Wait(); waitErr != nil {
-		return 0, waitErr
-	}
-	if err != nil {
-		return 0, err
-	}
-	began := ended
-	for _, i := range instances {
-		if at, ok := i.FirstRead(); ok && at.Before(began) {
-			began = at
-		}
-	}
-	return ended.Sub(began), w.audit(ctx, database)
+	return run, errors.Join(group.Wait(), err)
 }
 
 // awaitEnd returns when all offsets are committed. The brokers are asked only
 // once the instances have settled everything: asking costs them time.
-func (w *World) awaitEnd(ctx context.Context, settings app.ConsumerSettings, instances []*app.Instance, events int) error {
+func (f *fleet) awaitEnd(ctx context.Context) error {
 	tick := time.NewTicker(pollEnd)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return fmt.Errorf("%d of %d events settled: %w", f.settled(), f.Events, context.Cause(ctx))
 		}
-		settled := int64(0)
-		for _, i := range instances {
-			for _, n := range i.Settled() {
-				settled += n
-			}
-		}
-		if settled < int64(events) {
-			continue
-		}
-		positions, err := w.client.Positions(ctx, settings.Group.Group, []string{settings.Group.Topic})
+		began, err := f.begun(ctx)
 		if err != nil {
 			return err
 		}
-		left := int64(0)
-		for _, p := range positions {
-			left += p.Lag()
+		if !began || f.settled() < int64(f.Events) {
+			continue
+		}
+		left, err := f.lag(ctx)
+		if err != nil {
+			return err
 		}
 		if left == 0 {
 			return nil
@@ -128,6 +145,67 @@ func (w *World) awaitEnd(ctx context.Context, settings app.ConsumerSettings, ins
 	}
 }
 
-func openLedger(ctx context.Context, url string) (*ledger.Ledger, error) {
-	return ledger.Open(ctx, ledger.Config{URL: url})
+// errAlone: there was nothing left for the others to do.
+var errAlone = errors.New("everything was settled before all instances had joined: more orders are needed")
+
+// begun reports whether the clock runs, and starts it: when the first message
+// has been read, or, with several instances, when all of them have joined.
+// What the first to join has settled alone by then does not count.
+func (f *fleet) begun(ctx context.Context) (bool, error) {
+	if f.counting || !f.reading() {
+		return f.counting, nil
+	}
+	if len(f.instances) > 1 {
+		group, err := f.client.DescribeGroup(ctx, f.Group)
+		if err != nil {
+			return false, err
+		}
+		f.before = f.settled()
+		switch {
+		case f.before >= int64(f.Events):
+			return false, errAlone
+		case group.State != "Stable" || len(group.Members) < len(f.instances):
+			return false, nil
+		}
+	}
+	f.meter.begin()
+	f.counting = true
+	return true, nil
+}
+
+// reading reports whether any instance has read its first message.
+func (f *fleet) reading() bool {
+	for _, i := range f.instances {
+		if _, ok := i.FirstRead(); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// settled is how many events have come to their end. What went to a retry tier
+// comes again.
+func (f *fleet) settled() int64 {
+	total := int64(0)
+	for _, i := range f.instances {
+		for outcome, n := range i.Settled() {
+			if outcome != "retried" {
+				total += n
+			}
+		}
+	}
+	return total
+}
+
+// lag is how many messages the group has not committed.
+func (f *fleet) lag(ctx context.Context) (int64, error) {
+	positions, err := f.client.Positions(ctx, f.Group, []string{f.Topic})
+	if err != nil {
+		return 0, err
+	}
+	left := int64(0)
+	for _, p := range positions {
+		left += p.Lag()
+	}
+	return left, nil
 }
