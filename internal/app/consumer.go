@@ -29,7 +29,7 @@ func Consumer(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	// Checks tell what becomes of a connection; the client's own log is the
 	// process's, so it is set where the process begins.
 	quietRedis(slog.New(slog.DiscardHandler))
-	collectRarely()
+	CollectRarely(1)
 	return ConsumerProgram{}.Run(args, stdin, stdout, stderr)
 }
 

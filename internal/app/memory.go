@@ -15,12 +15,13 @@ const (
 	memoryLimit = 96 << 20
 )
 
-// collectRarely sets how garbage is collected, unless the environment does.
-func collectRarely() {
+// CollectRarely sets how garbage is collected in a process of so many consumers,
+// unless the environment does. A program has one; a benchmark may have several.
+func CollectRarely(consumers int) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
+		debug.SetMemoryLimit(int64(consumers) * memoryLimit)
 	}
 }

@@ -44,6 +44,8 @@ func (m *measurement) openFleet(ctx context.Context, onSettled func(order.Settle
 	if err != nil {
 		return nil, err
 	}
+	instances := max(m.Ours.Instances, 1)
+	app.CollectRarely(instances)
 	f := &fleet{measurement: m, settings: settings}
 	defer func() {
 		if err != nil {
@@ -54,7 +56,7 @@ func (m *measurement) openFleet(ctx context.Context, onSettled func(order.Settle
 	if err != nil {
 		return nil, err
 	}
-	for range max(m.Ours.Instances, 1) {
+	for range instances {
 		i, err := app.OpenInstance(ctx, settings, app.Options{Log: m.log, OpenLedger: openLedger, OnSettled: onSettled})
 		if err != nil {
 			return nil, err
