@@ -72,6 +72,9 @@ func (c *Client) fetchCommitted(ctx context.Context, group string, partitions ma
 	if err == nil {
 		err = res.Error
 	}
+	if errors.Is(err, kafkago.GroupIdNotFound) {
+		return nil, nil // a group that was never used has committed nothing
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ask for the offsets of group %s: %w", group, err)
 	}
@@ -143,24 +146,39 @@ const settledPoll = 100 * time.Millisecond
 
 // WaitSettled returns when the group has settled everything that stood in
 // input when it was called, and everything that went into the tiers because
-// of it. progress is told how many messages are left.
+// of it. progress is told how many messages are left of the topic that is
+// waited for.
+//
+// What fails in one topic goes to the next, never back. So once a topic is
+// settled up to its end, all that came of it stands in the next one, below the
+// end that one has now; messages that others publish meanwhile are not waited
+// for.
 func (c *Client) WaitSettled(ctx context.Context, group, input string, tiers []string, progress func(left int64)) error {
-	ends, err := c.ends(ctx, input)
-	if err != nil {
-		return err
+	for _, topic := range append([]string{input}, tiers...) {
+		err := c.waitSettled(ctx, group, topic, progress)
+		if err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// waitSettled waits for what stands in one topic now.
+func (c *Client) waitSettled(ctx context.Context, group, topic string, progress func(left int64)) error {
+	var ends map[int]int64
 	for {
-		left, err := c.unsettled(ctx, group, input, tiers, ends)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			// The brokers may be away for a while; the question stays.
-		case left == 0:
-			return nil
-		default:
+		positions, err := c.Positions(ctx, group, []string{topic})
+		if err == nil && len(positions) > 0 {
+			if ends == nil {
+				ends = endsOf(positions)
+			}
+			left := leftBelow(positions, ends)
+			if left == 0 {
+				return nil
+			}
 			progress(left)
 		}
+		// The brokers may be away for a while; the question stays.
 		err = sleep(ctx, settledPoll)
 		if err != nil {
 			return err
@@ -168,42 +186,21 @@ func (c *Client) WaitSettled(ctx context.Context, group, input string, tiers []s
 	}
 }
 
-// ends are the end offsets of a topic's partitions, by partition.
-func (c *Client) ends(ctx context.Context, topic string) (map[int]int64, error) {
-	partitions, err := c.Partitions(ctx, []string{topic})
-	if err != nil {
-		return nil, err
+func endsOf(positions []Position) map[int]int64 {
+	ends := make(map[int]int64, len(positions))
+	for _, p := range positions {
+		ends[p.Partition] = p.End
 	}
-	bounds, err := c.allBounds(ctx, partitions)
-	if err != nil {
-		return nil, err
-	}
-	ends := make(map[int]int64)
-	for id, p := range bounds[topic] {
-		ends[id] = p.End
-	}
-	return ends, nil
+	return ends
 }
 
-// unsettled counts what is left below the ends, or else in the tiers. The
-// tiers are asked only after the input is done, and one after the other: what
-// fails in one goes to the next, never back.
-func (c *Client) unsettled(ctx context.Context, group, input string, tiers []string, ends map[int]int64) (int64, error) {
+// leftBelow counts the messages below the ends that are not settled. A
+// partition that was added since has none.
+func leftBelow(positions []Position, ends map[int]int64) int64 {
 	left := int64(0)
-	for _, topic := range append([]string{input}, tiers...) {
-		positions, err := c.Positions(ctx, group, []string{topic})
-		if err != nil {
-			return 0, err
-		}
-		for _, p := range positions {
-			if end, bounded := ends[p.Partition]; bounded && topic == input {
-				p.End = end
-			}
-			left += p.Lag()
-		}
-		if left > 0 {
-			return left, nil
-		}
+	for _, p := range positions {
+		p.End = ends[p.Partition]
+		left += p.Lag()
 	}
-	return left, nil
+	return left
 }

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
@@ -56,8 +57,15 @@ func (c *Client) Scan(ctx context.Context, ranges []Range, visit func(order.Mess
 	return group.Wait()
 }
 
+// scanWait is how long the broker holds a request at the end of the log. The
+// reader asks for what comes behind the range too, and cannot be closed before
+// it has its answer.
+const scanWait = 20 * time.Millisecond
+
 func (c *Client) scan(ctx context.Context, r Range, visit func(order.Message) error) error {
-	reader := kafkago.NewReader(c.readerConfig(r.Topic, r.Partition))
+	cfg := c.readerConfig(r.Topic, r.Partition)
+	cfg.MaxWait = scanWait
+	reader := kafkago.NewReader(cfg)
 	defer closeWithin(closeTimeout, reader.Close)
 	err := reader.SetOffset(r.From)
 	if err != nil {

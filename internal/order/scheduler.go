@@ -304,12 +304,18 @@ func (s *scheduler) releaseGoods(b *batch) {
 func (s *scheduler) finish(b *batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	awaited := false
 	for _, t := range b.tasks {
 		if t.fault == nil {
 			delete(s.orders, t.event.OrderID)
+			awaited = awaited || s.claims.hasOrder(t.event.OrderID)
 		}
 	}
-	s.unblock()
+	// Every blocked event has claimed its order id, so when none of these is
+	// claimed nothing has become takeable, and the queue is not walked again.
+	if awaited {
+		s.unblock()
+	}
 	s.work.Broadcast()
 }
 

@@ -148,7 +148,7 @@ func (l *Ledger) adjust(ctx context.Context, a *stock.Adjustment) ([]stock.Adjus
 		}
 		// Read after the locks: a repeated call that runs beside this one has either
 		// committed, and is seen, or waits for our rows.
-		applied, err := l.appliedUnder(ctx, t, a.Ref)
+		applied, err := l.appliedUnder(ctx, t, a.Ref, goods)
 		if err != nil {
 			return err
 		}
@@ -162,17 +162,25 @@ func (l *Ledger) adjust(ctx context.Context, a *stock.Adjustment) ([]stock.Adjus
 	return answers, err
 }
 
-// appliedUnder returns the goods that have a movement under the reference.
-func (l *Ledger) appliedUnder(ctx context.Context, t *transaction, ref string) (map[string]bool, error) {
+// appliedUnder returns those of the goods that have a movement under the
+// reference. Only they are asked for: a large import comes in many chunks under
+// one reference, and each would read what all before it wrote.
+func (l *Ledger) appliedUnder(ctx context.Context, t *transaction, ref string, goods []string) (map[string]bool, error) {
 	applied := make(map[string]bool)
-	var goods key
-	t.st.reset().text("SELECT goods_id FROM movements WHERE ref=").bytes(ref).text(" AND kind IN('restock','correct')")
-	err := t.query(ctx, "read movements of "+ref, func(rows *sql.Rows) error {
-		if err := rows.Scan(&goods); err != nil {
-			return err
+	var id key
+	for chunk := range slices.Chunk(goods, maxKeys) {
+		t.st.reset().text("SELECT goods_id FROM movements WHERE ref=").bytes(ref)
+		t.st.keys(&KeyQuery{Open: " AND goods_id IN(", Between: ",", Close: ") AND kind IN('restock','correct')"}, chunk)
+		err := t.query(ctx, "read movements of "+ref, func(rows *sql.Rows) error {
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			applied[string(id)] = true
+			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
-		applied[string(goods)] = true
-		return nil
-	})
-	return applied, err
+	}
+	return applied, nil
 }
