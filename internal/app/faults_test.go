@@ -44,9 +44,9 @@ func (l *faultyLedger) Apply(ctx context.Context, reqs []stock.Request) ([]stock
 
 func faulty(l *faultyLedger) func(*Options) {
 	return func(o *Options) {
-		o.WrapLedger = func(real order.Ledger) order.Ledger {
+		o.WrapLedger = func(inner order.Ledger) order.Ledger {
 			wrapped := *l
-			wrapped.Ledger = real
+			wrapped.Ledger = inner
 			return &wrapped
 		}
 	}

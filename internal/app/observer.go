@@ -2,6 +2,7 @@ package app
 
 import (
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -115,9 +116,5 @@ func (o *observer) age(lag int64) time.Duration {
 func (o *observer) settled() map[string]int64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	counts := make(map[string]int64, len(o.counts))
-	for outcome, n := range o.counts {
-		counts[outcome] = n
-	}
-	return counts
+	return maps.Clone(o.counts)
 }

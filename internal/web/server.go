@@ -128,7 +128,7 @@ func (s *Server) Run(ctx context.Context) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Addr)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // told to end before it began
 		}
 		return fmt.Errorf("listen for HTTP on %s: %w", s.cfg.Addr, err)
 	}

@@ -46,7 +46,7 @@ func (s *Server) watch(next http.Handler, quiet map[string]bool) http.Handler {
 }
 
 func (s *Server) panicked(w *recorder, r *http.Request, cause any) {
-	if cause == http.ErrAbortHandler {
+	if cause == http.ErrAbortHandler { //nolint:errorlint // a recovered value, compared as net/http does
 		panic(cause) // net/http's own way to say that the connection is to be cut
 	}
 	s.deps.Log.Error("HTTP handler panicked", key.Route, r.Pattern,

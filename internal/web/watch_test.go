@@ -66,7 +66,7 @@ func TestAPanicAfterHalfAnAnswerCutsTheConnection(t *testing.T) {
 		panic("oops")
 	})
 	defer func() {
-		if cause := recover(); cause != http.ErrAbortHandler {
+		if cause := recover(); cause != http.ErrAbortHandler { //nolint:errorlint // a recovered value, compared as net/http does
 			t.Errorf("the handler ended with %v, want http.ErrAbortHandler", cause)
 		}
 	}()
