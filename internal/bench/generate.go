@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// sendLinger is how long an order waits for company on its way to the log.
-	sendLinger = time.Millisecond
+	// sendLinger is how long an order waits for company on its way to the log:
+	// what producers do by default. It counts.
+	sendLinger = 5 * time.Millisecond
 	// sendMost is how many orders are handed over at once at most.
 	sendMost = 1000
 	// sendTimeout bounds one request.

@@ -147,8 +147,12 @@ func (f *fleet) awaitEnd(ctx context.Context) error {
 	}
 }
 
-// errAlone: there was nothing left for the others to do.
-var errAlone = errors.New("everything was settled before all instances had joined: more orders are needed")
+// leastTogether is the part of the events that must be left when all instances
+// have joined, for a rate of them together: one in so many.
+const leastTogether = 4
+
+// errAlone: there was too little left for the others to do.
+var errAlone = errors.New("most was settled before all instances had joined: more orders are needed")
 
 // begun reports whether the clock runs, and starts it: when the first message
 // has been read, or, with several instances, when all of them have joined.
@@ -164,7 +168,7 @@ func (f *fleet) begun(ctx context.Context) (bool, error) {
 		}
 		f.before = f.settled()
 		switch {
-		case f.before >= int64(f.Events):
+		case f.before > int64(f.Events-f.Events/leastTogether):
 			return false, errAlone
 		case group.State != "Stable" || len(group.Members) < len(f.instances):
 			return false, nil

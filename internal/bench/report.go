@@ -71,12 +71,14 @@ func (t *table) latency(results []Result) {
 			continue
 		}
 		if !headed {
-			t.heading("from arrival to outcome", "offered/s", "achieved/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "goals")
+			t.heading("from arrival to outcome", "offered/s", "achieved/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms",
+				"CPU us/order: consumer", "database", "broker", "redis", "goals")
 			headed = true
 		}
 		l := r.Latency
 		t.row(r.Row, fmt.Sprintf("%.0f", l.Offered), fmt.Sprintf("%.0f", l.Achieved),
-			millis(l.P50), millis(l.P99), millis(l.P999), millis(l.Max), goal(r.Verdict))
+			millis(l.P50), millis(l.P99), millis(l.P999), millis(l.Max),
+			cost(r.CPU.Consumer), cost(r.CPU.Database), cost(r.CPU.Broker), cost(r.CPU.Redis), goal(r.Verdict))
 	}
 }
 
