@@ -25,8 +25,11 @@ func backoff(n int, chance float64) time.Duration {
 }
 
 // rest waits before try n+1, or until ctx ends.
-func rest(ctx context.Context, n int) error {
-	timer := time.NewTimer(backoff(n, rand.Float64()))
+func rest(ctx context.Context, n int) error { return pause(ctx, backoff(n, rand.Float64())) }
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -31,6 +31,22 @@ const (
 	// budgets.
 	lockAfterBudget = 20 * time.Millisecond
 
+	// keepMost is how long goods may stay locked over several batches while
+	// there is work for them. Locking anew costs a round trip to Redis for each
+	// batch, in which the database stands idle; other instances wait this long
+	// for the goods at the most.
+	keepMost = 200 * time.Millisecond
+
+	// keepLeases bounds the leases that goods kept over batches come to. Each
+	// batch that needs goods not held yet adds one.
+	keepLeases = 8
+
+	// yieldFor is left to other instances after goods have been given back that
+	// somebody else was seen to want. It is longer than the pause between two
+	// looks of a waiting instance; without it this one would have its goods back
+	// before anybody has looked.
+	yieldFor = 8 * time.Millisecond
+
 	// unlockTimeout bounds the release of a lock, which no cancellation
 	// reaches: an unreleased lock makes everybody wait for its expiry.
 	unlockTimeout = time.Second
@@ -48,22 +64,30 @@ func (e *GoodsLockedError) Error() string {
 // Is makes errors.Is(err, ErrGoodsLocked) true.
 func (e *GoodsLockedError) Is(target error) bool { return target == ErrGoodsLocked }
 
-// hold is a batch's claim on its goods against other instances. A hold
-// without a lease is valid too: the lock is off, not needed, or down.
+// hold is a claim on goods against other instances: a batch's, or several
+// batches' of one worker in a row. A hold without a lease is valid too: the
+// lock is off, not needed, or down.
 type hold struct {
-	flow  *Flow
-	goods []string
-	lease Lease
-	since time.Time
-	lost  int
+	flow   *Flow
+	goods  []string // of the batch under way
+	leases []Lease
+	held   map[string]struct{} // goods of the leases
+	since  time.Time           // of the first lease
+	lost   int                 // how often the batch under way lost a lease
+	wanted bool                // somebody else was in the way of the first lease
 }
 
 // hold locks the goods of the batch, all of them. Tasks whose goods somebody
 // else holds beyond the budget are answered with that failure; the others go
 // on without them.
-func (f *Flow) hold(ctx context.Context, b *batch) *hold {
-	h := &hold{flow: f, goods: b.goods}
+func (f *Flow) hold(ctx context.Context, h *hold, b *batch) {
+	h.goods, h.lost = b.goods, 0
 	begin := time.Now()
+	if h.covers(ctx) {
+		f.deps.Observer.LockWaited(time.Since(begin))
+		return
+	}
+	h.release(ctx)
 	for len(h.goods) > 0 {
 		err := h.acquire(ctx, max(f.cfg.LockBudget-time.Since(begin), lockAfterBudget))
 		var locked *GoodsLockedError
@@ -74,11 +98,37 @@ func (f *Flow) hold(ctx context.Context, b *batch) *hold {
 		h.goods = refuse(b.tasks, locked)
 	}
 	waited := time.Since(begin)
-	if h.lease != nil && waited > topUpWait && len(h.goods) == len(b.goods) {
+	h.wanted = waited > topUpWait
+	if len(h.leases) > 0 && h.wanted && len(h.goods) == len(b.goods) {
 		f.sched.topUp(b)
 	}
 	f.deps.Observer.LockWaited(waited)
-	return h
+}
+
+// covers reports whether the leases of earlier batches cover the goods, after
+// locking what is missing if that takes no waiting. Waiting for some goods
+// while holding others could be a deadlock with another instance, so whoever
+// calls gives everything back when this fails.
+func (h *hold) covers(ctx context.Context) bool {
+	if len(h.leases) == 0 || len(h.leases) >= keepLeases || h.anyLost() {
+		return false
+	}
+	var missing []string
+	for _, id := range h.goods {
+		if _, held := h.held[id]; !held {
+			missing = append(missing, id)
+		}
+	}
+	return len(missing) == 0 || h.lock(ctx, missing, lockAfterBudget) == nil
+}
+
+// keep leaves the goods locked for the next batch of the same worker, unless
+// they have been for too long. Workers of one process do not know of each
+// other's leases and would wait for them, so only a worker alone keeps any.
+func (h *hold) keep(ctx context.Context) {
+	if h.flow.cfg.Workers > 1 || time.Since(h.since) >= keepMost || h.anyLost() {
+		h.release(ctx)
+	}
 }
 
 // refuse answers the tasks that want the locked goods and returns the goods
@@ -114,16 +164,14 @@ func wants(t *task, goods string) bool {
 	return false
 }
 
-// acquire takes the lease within budget. It returns nil without one when the lock is off or
-// down and not required, and when ctx ends (the transaction then finds out).
+// acquire takes a lease on the goods within budget. It returns nil without one
+// when the lock is off or down and not required, and when ctx ends (the
+// transaction then finds out).
 func (h *hold) acquire(ctx context.Context, budget time.Duration) error {
 	f := h.flow
 	for n := 1; f.deps.Locker != nil && f.gate.open(f.cfg.LockRequired); n++ {
-		within, cancel := context.WithTimeout(ctx, budget)
-		lease, err := f.deps.Locker.Lock(within, h.goods)
-		cancel()
+		err := h.lock(ctx, h.goods, budget)
 		if err == nil {
-			h.lease, h.since = lease, time.Now()
 			f.pauses.over("redis")
 			return nil
 		}
@@ -147,22 +195,42 @@ func (h *hold) acquire(ctx context.Context, budget time.Duration) error {
 	return nil
 }
 
-// watch returns a context that is cancelled with ErrLockLost when the lease is
-// lost, unless it has been lost too often already.
+// lock adds a lease on the goods.
+func (h *hold) lock(ctx context.Context, goods []string, budget time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
+	lease, err := h.flow.deps.Locker.Lock(ctx, goods)
+	if err != nil {
+		return err
+	}
+	if len(h.leases) == 0 {
+		h.since, h.held = time.Now(), make(map[string]struct{}, len(goods))
+	}
+	h.leases = append(h.leases, lease)
+	for _, id := range goods {
+		h.held[id] = struct{}{}
+	}
+	return nil
+}
+
+// watch returns a context that is cancelled with ErrLockLost when a lease is
+// lost, unless the batch has lost too many already.
 func (h *hold) watch(ctx context.Context) (_ context.Context, unwatch func()) {
-	if h.lease == nil || h.lost >= lostMost {
+	if len(h.leases) == 0 || h.lost >= lostMost {
 		return ctx, func() {}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	var done sync.WaitGroup
 	stop := make(chan struct{})
-	done.Go(func() {
-		select {
-		case <-h.lease.Lost():
-			cancel(ErrLockLost)
-		case <-stop:
-		}
-	})
+	for _, lease := range h.leases {
+		done.Go(func() {
+			select {
+			case <-lease.Lost():
+				cancel(ErrLockLost)
+			case <-stop:
+			}
+		})
+	}
 	return ctx, func() {
 		close(stop)
 		done.Wait()
@@ -170,14 +238,20 @@ func (h *hold) watch(ctx context.Context) (_ context.Context, unwatch func()) {
 	}
 }
 
-// renew takes a new lease when the old one is lost.
-func (h *hold) renew(ctx context.Context) {
-	if h.lease == nil {
-		return
+func (h *hold) anyLost() bool {
+	for _, lease := range h.leases {
+		select {
+		case <-lease.Lost():
+			return true
+		default:
+		}
 	}
-	select {
-	case <-h.lease.Lost():
-	default:
+	return false
+}
+
+// renew takes a new lease when an old one is lost.
+func (h *hold) renew(ctx context.Context) {
+	if !h.anyLost() {
 		return
 	}
 	h.lost++
@@ -189,22 +263,27 @@ func (h *hold) renew(ctx context.Context) {
 	_ = h.acquire(ctx, h.flow.cfg.LockBudget)
 }
 
-// release gives the goods back, before the batch's goods are free for the
-// next batch of this process: the other way round that batch would meet its
-// own process's lock and poll for it. What Redis answers changes nothing for
-// the orders; a lock that cannot be released expires.
+// release gives the goods back, and leaves those a moment to others that
+// somebody else wanted. What Redis answers changes nothing for the orders; a
+// lock that cannot be released expires.
 func (h *hold) release(ctx context.Context) {
-	if h.lease == nil {
+	if len(h.leases) == 0 {
 		return
 	}
-	f, lease := h.flow, h.lease
-	h.lease = nil
+	f := h.flow
 	f.deps.Observer.LockHeld(time.Since(h.since))
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockTimeout)
+	unlocking, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockTimeout)
 	defer cancel()
-	err := lease.Unlock(ctx)
-	if err != nil {
-		f.deps.Observer.LockFailed("unlock")
+	for _, lease := range h.leases {
+		err := lease.Unlock(unlocking)
+		if err != nil {
+			f.deps.Observer.LockFailed("unlock")
+		}
+	}
+	h.leases, h.held = nil, nil
+	if h.wanted {
+		h.wanted = false
+		_ = pause(ctx, yieldFor) // an end of ctx is noticed by whoever goes on
 	}
 }
 

@@ -139,6 +139,13 @@ func (s *scheduler) next(ctx context.Context) (*batch, error) {
 	}
 }
 
+// tryNext takes the next batch if there is one to be taken now; nil is none.
+func (s *scheduler) tryNext() *batch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.form()
+}
+
 // form takes what can be taken now; nil is nothing.
 func (s *scheduler) form() *batch {
 	b := &batch{}

@@ -15,15 +15,24 @@ import (
 // held for six lock waits in a row is held by something that will not let go.
 const againMost = 6
 
-// work takes batches until the scheduler is drained or ctx ends.
+// work takes batches until the scheduler is drained or ctx ends. Goods stay
+// locked from one batch to the next, but never while the worker has nothing to
+// do.
 func (f *Flow) work(ctx context.Context) error {
+	h := &hold{flow: f}
+	defer h.release(ctx)
 	for {
-		b, err := f.sched.next(ctx)
-		if err != nil {
-			return nil //nolint:nilerr // both ends, drained and stopped, are orderly
+		b := f.sched.tryNext()
+		if b == nil {
+			h.release(ctx)
+			var err error
+			b, err = f.sched.next(ctx)
+			if err != nil {
+				return nil //nolint:nilerr // both ends, drained and stopped, are orderly
+			}
 		}
 		f.deps.Observer.Busy(int(f.busy.Add(1)))
-		f.process(ctx, b)
+		f.process(ctx, h, b)
 		f.deps.Observer.Busy(int(f.busy.Add(-1)))
 		select {
 		case f.settling <- b:
@@ -34,13 +43,16 @@ func (f *Flow) work(ctx context.Context) error {
 }
 
 // process answers every task of the batch: with a decision or with a failure.
-// The goods are free when it returns.
-func (f *Flow) process(ctx context.Context, b *batch) {
+//
+// The goods are given back to other instances before they are free for the
+// next batch of this process: the other way round that batch would meet its
+// own process's lock and poll for it. Both come before the outcome is
+// published: from the commit on, the next holder reads what this transaction
+// wrote.
+func (f *Flow) process(ctx context.Context, h *hold, b *batch) {
 	defer f.sched.freeGoods(b)
-	h := f.hold(ctx, b)
-	// The lock is given back before the outcome is published: from the commit
-	// on, the next holder reads what this transaction wrote.
-	defer h.release(ctx)
+	f.hold(ctx, h, b)
+	defer h.keep(ctx)
 	f.apply(ctx, h, undecided(b.tasks))
 }
 
