@@ -254,14 +254,15 @@ func (i *Instance) checks() []telemetry.Check {
 
 func (i *Instance) consumer() *kafka.Consumer {
 	s, topics := i.settings, i.settings.Group.topics()
-	var tiers []string
+	delays := make(map[string]time.Duration)
 	for _, tier := range topics.Tiers {
-		tiers = append(tiers, tier.Topic)
+		delays[tier.Topic] = tier.Delay
 	}
 	return i.client.NewConsumer(kafka.ConsumerConfig{
 		Group:            s.Group.Group,
 		Topics:           topics.Consumed(),
-		Tiers:            tiers,
+		Delays:           delays,
+		Ensure:           i.Prepare,
 		SessionTimeout:   s.Member.SessionTimeout,
 		RebalanceTimeout: s.Member.SessionTimeout + s.Member.DrainTimeout,
 		DrainTimeout:     s.Member.DrainTimeout,

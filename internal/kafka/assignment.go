@@ -44,7 +44,7 @@ func (a *assignment) add(topic string, id int, offset int64) {
 func (a *assignment) run(take, work context.Context) error {
 	take, stopTaking := context.WithCancelCause(take)
 	defer stopTaking(nil)
-	work, stopWorking := context.WithCancel(context.WithoutCancel(work))
+	work, stopWorking := context.WithCancel(work)
 	defer stopWorking()
 
 	var readers, flow, commits sync.WaitGroup

@@ -29,10 +29,14 @@ const (
 type ConsumerConfig struct {
 	// Group is the consumer group.
 	Group string
-	// Topics are read together; Tiers are those of them whose messages wait
-	// for their time.
+	// Topics are read together.
 	Topics []string
-	Tiers  []string
+	// Delays are those of the topics whose messages wait for their time, and how
+	// long at the most.
+	Delays map[string]time.Duration
+	// Ensure creates topics that are missing. It is called when the group is
+	// given nothing to read.
+	Ensure func(context.Context) error
 	// SessionTimeout is how long the brokers wait for a sign of life: a killed
 	// instance's partitions are taken over after this. Below 6 s a busy machine
 	// is taken for a dead one.
@@ -135,11 +139,29 @@ func (c *Consumer) Run(take, work context.Context) error {
 			}
 			ended <- err
 		})
+		began := time.Now()
 		err = <-ended
 		if err != nil {
 			return err
 		}
+		c.settleDown(take, generation, time.Since(began))
 	}
+}
+
+// settleDown rests after a generation that ended at once. The usual reason is
+// a topic of the group that was deleted: the client then assigns nothing to
+// anybody and ends each generation as soon as it begins, without an error.
+func (c *Consumer) settleDown(ctx context.Context, g *kafkago.Generation, lived time.Duration) {
+	if lived > joinRest || ctx.Err() != nil {
+		return
+	}
+	if len(assigned(g)) == 0 {
+		err := c.cfg.Ensure(ctx)
+		if err != nil {
+			c.log.WarnContext(ctx, "topics of the group are missing", "topics", c.cfg.Topics, "error", err)
+		}
+	}
+	_ = sleep(ctx, joinRest) // an end of ctx is noticed by the caller
 }
 
 // leave makes the group leave when the current generation's function returns.
@@ -155,10 +177,7 @@ func leave(group *kafkago.ConsumerGroup) {
 // serve works for one generation: until it ends, or take does. It returns when
 // nothing of it is left running.
 func (c *Consumer) serve(take, work, generation context.Context, g *kafkago.Generation) error {
-	a, err := c.assign(generation, g)
-	if err != nil {
-		return err
-	}
+	a := c.assign(generation, g)
 	take, stopTaking := context.WithCancel(take)
 	defer stopTaking()
 	// The generation's context has no parent: tie the two together.
@@ -166,9 +185,8 @@ func (c *Consumer) serve(take, work, generation context.Context, g *kafkago.Gene
 	return a.run(take, work)
 }
 
-// assign turns a generation into partitions to read, and checks that the log
-// still has what was not read.
-func (c *Consumer) assign(ctx context.Context, g *kafkago.Generation) (*assignment, error) {
+// assign turns a generation into partitions to read.
+func (c *Consumer) assign(ctx context.Context, g *kafkago.Generation) *assignment {
 	a := &assignment{consumer: c, generation: g, flow: c.newFlow(), committed: make(map[*partition]int64)}
 	c.observer.Rebalanced()
 	total := 0
@@ -176,17 +194,13 @@ func (c *Consumer) assign(ctx context.Context, g *kafkago.Generation) (*assignme
 		c.observer.Assigned(topic, len(g.Assignments[topic]))
 		for _, p := range g.Assignments[topic] {
 			total++
-			err := c.verify(ctx, topic, p.ID, p.Offset)
-			if err != nil {
-				return nil, err
-			}
 			a.add(topic, p.ID, p.Offset)
 		}
 	}
 	c.log.InfoContext(ctx, "partitions assigned", "group", c.cfg.Group,
 		"generation", g.ID, "partitions", total, "of", assigned(g))
 	c.observer.Joined(true)
-	return a, nil
+	return a
 }
 
 func assigned(g *kafkago.Generation) map[string][]int {
@@ -200,26 +214,32 @@ func assigned(g *kafkago.Generation) map[string][]int {
 	return ids
 }
 
-// verify compares the committed offset with what the log still has. The client
-// would silently go on at the log's start.
-func (c *Consumer) verify(ctx context.Context, topic string, id int, committed int64) error {
+// verify compares the committed offset with what the log still has, and
+// returns where to begin. The client would silently go on at the log's start,
+// or wait for ever behind its end. A cluster that cannot answer yet is asked
+// until it does: to read on unverified is to lose messages without a word.
+func (c *Consumer) verify(ctx context.Context, topic string, id int, committed int64) (start int64, err error) {
 	if committed < 0 {
-		return nil // no commit yet: everything there is will be read
+		return kafkago.FirstOffset, nil // no commit yet: everything there is will be read
 	}
 	first, end, err := c.client.bounds(ctx, topic, id)
-	if err != nil {
-		// The reader meets the same trouble and waits it out; a gap that it
-		// finds then is looked at again.
-		return nil //nolint:nilerr // see above
+	for err != nil {
+		c.log.WarnContext(ctx, "partition not verified, asking again", "topic", topic, "partition", id, "error", err)
+		if sleep(ctx, joinRest) != nil {
+			return 0, ctx.Err()
+		}
+		first, end, err = c.client.bounds(ctx, topic, id)
 	}
 	if committed < first {
-		return c.lost(topic, id, committed, first)
+		return first, c.lost(topic, id, committed, first)
 	}
 	if committed > end {
-		return c.refuse(fmt.Errorf("%w: %s/%d ends at %d, below the committed offset %d: was the topic created anew?",
+		// The log was made anew. What stands in it has not been read, or is known
+		// to the ledger.
+		return kafkago.FirstOffset, c.refuse(fmt.Errorf("%w: %s/%d ends at %d, below the committed offset %d: was the topic created anew?",
 			ErrDataLoss, topic, id, end, committed))
 	}
-	return nil
+	return committed, nil
 }
 
 // lost reports messages [from, to) that are gone.
@@ -236,5 +256,3 @@ func (c *Consumer) refuse(err error) error {
 	}
 	return err
 }
-
-func (c *Consumer) isTier(topic string) bool { return slices.Contains(c.cfg.Tiers, topic) }

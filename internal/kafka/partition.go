@@ -15,9 +15,10 @@ import (
 const (
 	// fetchBytes is the most one request brings. A larger message still comes.
 	fetchBytes = 1 << 20
-	// fetchQueue is how many messages are read ahead of the flow; together with
-	// the flow's own bounds it limits the memory of a backlog.
-	fetchQueue = 256
+	// fetchQueue is how many messages of one partition are read ahead of the
+	// flow. The flow's own queue is what feeds the workers, and is bounded in
+	// bytes; this one is not.
+	fetchQueue = 32
 	// fetchWait is how long the broker holds a request while there is nothing
 	// to read.
 	fetchWait = 500 * time.Millisecond
@@ -46,13 +47,19 @@ type partition struct {
 
 // run hands the partition's messages to the flow until ctx ends.
 func (p *partition) run(ctx context.Context) error {
+	next, err := p.consumer.verify(ctx, p.topic, p.id, p.start)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	reader := kafkago.NewReader(p.consumer.client.readerConfig(p.topic, p.id))
 	defer closeWithin(closeTimeout, reader.Close)
-	err := reader.SetOffset(p.start)
+	err = reader.SetOffset(next)
 	if err != nil {
-		return fmt.Errorf("start %s/%d at %d: %w", p.topic, p.id, p.start, err)
+		return fmt.Errorf("start %s/%d at %d: %w", p.topic, p.id, next, err)
 	}
-	next := p.start
 	for {
 		m, err := reader.FetchMessage(ctx)
 		if ctx.Err() != nil {
@@ -84,9 +91,11 @@ func (p *partition) run(ctx context.Context) error {
 // hand gives one message to the flow, once it is due.
 func (p *partition) hand(ctx context.Context, m *kafkago.Message) error {
 	message := incoming(m)
-	if p.consumer.isTier(p.topic) {
+	if most, isTier := p.consumer.cfg.Delays[p.topic]; isTier {
+		// No longer than the tier's own delay: whoever writes the message writes
+		// its headers and its time too, and must not hold up what is behind it.
 		due := order.ParseDelivery(&message).NotBefore
-		err := sleep(ctx, time.Until(due))
+		err := sleep(ctx, min(time.Until(due), most))
 		if err != nil {
 			return err
 		}

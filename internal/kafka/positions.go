@@ -22,10 +22,15 @@ type Position struct {
 }
 
 // Lag is how many messages are still to be settled. A group without a commit
-// has everything before it, one whose commit is below the log's start has
-// what is left.
+// has everything before it, and so has one whose commit is behind the log's
+// end: that log was made anew, and the commit speaks of another one. A commit
+// below the log's start leaves what is left.
 func (p Position) Lag() int64 {
-	return max(0, p.End-max(p.Committed, p.First))
+	committed := p.Committed
+	if committed > p.End {
+		committed = p.First
+	}
+	return max(0, p.End-max(committed, p.First))
 }
 
 // Positions tells how far the group has come in every partition of the
@@ -34,6 +39,12 @@ func (c *Client) Positions(ctx context.Context, group string, topics []string) (
 	partitions, err := c.Partitions(ctx, topics)
 	if err != nil {
 		return nil, err
+	}
+	// A topic that cannot be asked now must not count as one without messages.
+	for _, topic := range topics {
+		if len(partitions[topic]) == 0 {
+			return nil, fmt.Errorf("positions in %s: %w", topic, kafkago.LeaderNotAvailable)
+		}
 	}
 	committed, err := c.committed(ctx, group, partitions)
 	if err != nil {
@@ -199,8 +210,8 @@ func endsOf(positions []Position) map[int]int64 {
 func leftBelow(positions []Position, ends map[int]int64) int64 {
 	left := int64(0)
 	for _, p := range positions {
-		p.End = ends[p.Partition]
-		left += p.Lag()
+		// Not Lag: the group may have gone on beyond the ends since.
+		left += max(0, ends[p.Partition]-max(p.Committed, p.First))
 	}
 	return left
 }

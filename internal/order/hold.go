@@ -75,6 +75,8 @@ type hold struct {
 	since  time.Time           // of the first lease
 	lost   int                 // how often the batch under way lost a lease
 	wanted bool                // somebody else was in the way of the first lease
+
+	suspended bool // the leases were given back because the work stands still
 }
 
 // hold locks the goods of the batch, all of them. Tasks whose goods somebody
@@ -95,7 +97,11 @@ func (f *Flow) hold(ctx context.Context, h *hold, b *batch) {
 			break
 		}
 		f.deps.Observer.LockFailed("timeout")
-		h.goods = refuse(b.tasks, locked)
+		if f.calm.Err() != nil {
+			abandon(b.tasks)
+			return
+		}
+		h.goods = f.refuse(b.tasks, locked)
 	}
 	waited := time.Since(begin)
 	h.wanted = waited > topUpWait
@@ -131,13 +137,22 @@ func (h *hold) keep(ctx context.Context) {
 	}
 }
 
-// refuse answers the tasks that want the locked goods and returns the goods
-// that the others want. A goods that nobody wants means that the error names
-// something else than was asked for: then nothing is left to hold.
-func refuse(tasks []*task, locked *GoodsLockedError) []string {
+// abandon leaves the tasks to whoever reads them next.
+func abandon(tasks []*task) {
+	for _, t := range tasks {
+		t.failure = context.Canceled
+	}
+}
+
+// refuse answers the tasks that want the locked goods with a retry and returns
+// the goods that are still to be locked: all but those. A task that has been
+// through all tiers stays and does without the lock of those goods: the row
+// locks guard them too, and no order is given up because of a lock.
+func (f *Flow) refuse(tasks []*task, locked *GoodsLockedError) []string {
 	left := make(map[string]struct{})
 	for _, t := range tasks {
-		if t.failure == nil && wants(t, locked.Goods) {
+		_, again := f.cfg.Topics.Next(t.delivery.Attempt)
+		if again && t.failure == nil && wants(t, locked.Goods) {
 			t.failure = locked
 		}
 		if t.failure == nil {
@@ -199,7 +214,11 @@ func (h *hold) acquire(ctx context.Context, budget time.Duration) error {
 func (h *hold) lock(ctx context.Context, goods []string, budget time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
+	defer context.AfterFunc(h.flow.calm, cancel)()
 	lease, err := h.flow.deps.Locker.Lock(ctx, goods)
+	if err != nil && h.flow.calm.Err() != nil {
+		return &GoodsLockedError{Goods: goods[0]} // not waited for any longer
+	}
 	if err != nil {
 		return err
 	}
@@ -249,8 +268,21 @@ func (h *hold) anyLost() bool {
 	return false
 }
 
-// renew takes a new lease when an old one is lost.
+// suspend gives the goods back while the work stands still. A lease that is
+// extended all through an outage would make other instances send their orders
+// for these goods to the retry tiers, and in the end to the dead letters.
+func (h *hold) suspend(ctx context.Context) {
+	h.suspended = h.suspended || len(h.leases) > 0
+	h.release(ctx)
+}
+
+// renew takes a new lease when an old one is lost or was given back.
 func (h *hold) renew(ctx context.Context) {
+	if h.suspended {
+		h.suspended = false
+		_ = h.acquire(ctx, h.flow.cfg.LockBudget) // see below
+		return
+	}
 	if !h.anyLost() {
 		return
 	}

@@ -18,6 +18,17 @@ func (p *pauses) on(dependency string, err error) {
 	p.observer.Paused(dependency, err)
 }
 
+// end tells the observer that nothing is held up any more by a flow that is
+// over: the next one has pauses of its own, and would not know of these.
+func (p *pauses) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for dependency := range p.down {
+		p.observer.Paused(dependency, nil)
+	}
+	clear(p.down)
+}
+
 func (p *pauses) over(dependency string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -335,6 +335,17 @@ func (s *scheduler) close() {
 	s.room.Broadcast()
 }
 
+// discard drops what waits. Nobody is told: the events are not settled, and
+// whoever reads their partitions next gets them again.
+func (s *scheduler) discard() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.waiting)
+	s.waiting, s.bytes = s.waiting[:0], 0
+	s.unblock()
+	s.work.Broadcast()
+}
+
 // claims are the keys that messages skipped in one walk keep from those
 // behind them.
 type claims struct {

@@ -15,6 +15,17 @@ import (
 // held for six lock waits in a row is held by something that will not let go.
 const againMost = 6
 
+const (
+	// slowAfter is how long a transaction must have run for its failure to be
+	// put down to its size: just below what the database may take to answer one
+	// statement.
+	slowAfter = 4 * time.Second
+	// slowMost is how often in a row that may happen before the batch is
+	// halved. An overloaded database that never gets through a large
+	// transaction would otherwise be given the same one for ever.
+	slowMost = 2
+)
+
 // work takes batches until the scheduler is drained or ctx ends. Goods stay
 // locked from one batch to the next, but never while the worker has nothing to
 // do.
@@ -104,7 +115,8 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 	for i, t := range tasks {
 		requests[i] = t.request()
 	}
-	for again, n := 0, 1; ; n++ {
+	for again, slow, n := 0, 0, 1; ; n++ {
+		begin := time.Now()
 		decisions, err := f.attempt(ctx, h, requests)
 		if err == nil {
 			f.pauses.over("database")
@@ -120,7 +132,14 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 			}
 			f.deps.Observer.Retried(why)
 		case Pause:
+			if time.Since(begin) >= slowAfter {
+				slow++
+			}
+			if slow >= slowMost && len(tasks) > 1 {
+				return nil, err
+			}
 			f.pauses.on(why, err)
+			h.suspend(ctx)
 		default:
 			return nil, err
 		}
