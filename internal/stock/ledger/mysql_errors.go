@@ -33,6 +33,8 @@ var busyErrors = map[uint16]bool{
 // unavailableErrors: the server, or our account on it, cannot serve anybody.
 var unavailableErrors = map[uint16]bool{
 	1021: true, // disk full
+	1026: true, // error writing a file
+	1030: true, // error from the storage engine, which is how disk errors often arrive
 	1037: true, // out of memory
 	1038: true, // out of sort memory
 	1040: true, // too many connections
@@ -65,11 +67,13 @@ var unavailableErrors = map[uint16]bool{
 	1226: true, // the user is over one of its limits
 	1227: true, // access denied
 	1290: true, // --read-only
+	1598: true, // the binary log cannot record it
 	1637: true, // too many transactions at once
 	1665: true, // statement-based binary log cannot record READ COMMITTED
 	1698: true, // access denied (authentication plugin)
 	1726: true, // storage engine not allowed
 	1792: true, // read-only transaction
+	1820: true, // the password must be changed first
 	1836: true, // read-only mode
 	1862: true, // password expired
 	1874: true, // InnoDB is read-only
