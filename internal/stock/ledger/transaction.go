@@ -27,9 +27,16 @@ type transaction struct {
 // Nothing is nested and the ledger's own pool is never used inside: a statement
 // on another connection would survive the rollback.
 func (l *Ledger) transact(ctx context.Context, opts *sql.TxOptions, fn func(*transaction) error) error {
+	connected := false
 	err := l.db.WithContext(ctx).Connection(func(db *gorm.DB) error {
+		connected = true
 		return l.transactOn(ctx, db, opts, fn)
 	})
+	if !connected {
+		// Without this a certificate that ran out would be the orders' fault: no list
+		// of errors covers all that can go wrong at a handshake.
+		return fmt.Errorf("connect: %w", l.translateBegin(ctx, err))
+	}
 	return l.translate(ctx, err)
 }
 

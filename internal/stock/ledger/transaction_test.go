@@ -91,6 +91,9 @@ func TestErrorOfTheFunctionRollsBack(t *testing.T) {
 		if !errors.Is(err, surprise) {
 			t.Errorf("transaction: %v, want %v", err, surprise)
 		}
+		if errors.Is(err, stock.ErrUnavailable) {
+			t.Errorf("transaction: %v, but the database did all it was asked", err)
+		}
 		wantLevel(t, l, "a", 10)
 	})
 }
