@@ -101,7 +101,7 @@ func TestAsyncAPIHasTheHeadersOfEveryMessage(t *testing.T) {
 	if diff := cmp.Diff(slices.Sorted(slices.Values(failure.Required)), keys(dead.Headers)); diff != "" {
 		t.Errorf("required of a dead letter: %s", diff)
 	}
-	d.ReplayID, f.NotBefore = "r", decidedAt
+	d.ReplayID, d.Truncated, f.NotBefore = "r", new(int64), decidedAt
 	retried := order.Forward(&order.Message{}, d, f)
 	all := append(slices.Collect(maps.Keys(failure.Properties)), order.HeaderNotBefore)
 	slices.Sort(all)

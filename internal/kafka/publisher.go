@@ -135,15 +135,27 @@ func write(ctx context.Context, w *kafkago.Writer, messages []order.Message) (un
 		if err != nil {
 			unconfirmed = messages
 		}
-		return unconfirmed, err
+		return unconfirmed, sized(err)
 	}
+	err = nil
 	for i := range each {
 		if each[i] != nil {
 			unconfirmed = append(unconfirmed, messages[i])
-			err = each[i]
+			if !errors.Is(err, order.ErrTooLarge) { // the reason that must not be missed
+				err = sized(each[i])
+			}
 		}
 	}
 	return unconfirmed, err
+}
+
+// sized marks an error, of the client or of a broker, that is about the size of
+// what was sent: sending the same again is of no use.
+func sized(err error) error {
+	if errors.Is(err, kafkago.MessageSizeTooLarge) || errors.Is(err, kafkago.RecordListTooLarge) {
+		return fmt.Errorf("%w: %w", order.ErrTooLarge, err)
+	}
+	return err
 }
 
 func (p *Publisher) observe(messages, unconfirmed []order.Message, err error) {

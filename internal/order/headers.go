@@ -39,6 +39,7 @@ const (
 	HeaderConsumerGroup     = "x-consumer-group"  // who failed
 	HeaderReplayID          = "x-replay-id"       // which replay published the event again
 	HeaderReplayCount       = "x-replay-count"    // and how often that has been done
+	HeaderTruncated         = "x-truncated"       // the copy is not whole: how many bytes the value had
 )
 
 // TimeFormat is how headers and outcomes write a time, which must be UTC: RFC
@@ -79,6 +80,9 @@ type Delivery struct {
 	// says how often that was done, 0..MaxReplays.
 	ReplayID    string
 	ReplayCount int
+	// Truncated is nil for a message that is whole. Of one that was too large
+	// to be copied it is how many bytes the value had.
+	Truncated *int64
 }
 
 // ParseDelivery reads the headers of a message. It cannot fail: a header that
@@ -118,6 +122,11 @@ func ParseDelivery(m *Message) Delivery {
 		case HeaderReplayCount:
 			n, _ := countOf(value, MaxReplays)
 			d.ReplayCount = int(n)
+		case HeaderTruncated:
+			d.Truncated = nil
+			if n, ok := countOf(value, 1<<63-1); ok {
+				d.Truncated = &n
+			}
 		}
 	}
 	// All of the place or nothing: half of it would point to another message.

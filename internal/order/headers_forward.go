@@ -1,6 +1,7 @@
 package order
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -10,6 +11,26 @@ import (
 // Bounds of what is written about failures. Headers count towards the size of
 // the message, and a copy must stay as acceptable to Kafka as its original.
 const (
+	// MaxForwardBytes is the largest copy that goes whole. Retry and dead-letter
+	// topics are made to take 2 MiB; the 64 KiB below are for what the log itself
+	// adds around a message, and more than enough for it. A larger copy would be
+	// refused as often as it is sent, and hold up its partition for ever.
+	MaxForwardBytes = 2<<20 - 64<<10
+
+	// refusedBytes is what is left of a copy that the log refuses for its size,
+	// whatever is said above: a topic may have been given a lower limit.
+	refusedBytes = 64 << 10
+
+	// Of what is left of a message the largest parts are for our headers (a
+	// history of maxHistoryBytes, and the rest), for foreign ones, which are kept
+	// together or not at all, and for the key, which for an order is short.
+	ownHeaderBytes     = 16 << 10
+	foreignHeaderBytes = 16 << 10
+	keyBytes           = 1 << 10
+	// headerOverhead is the most a header takes besides its key and value: their
+	// two lengths. A million empty headers are not nothing.
+	headerOverhead = 10
+
 	maxErrorCodeBytes    = 64
 	maxErrorMessageBytes = 500
 	maxHistory           = 10      // failures kept; more than there are tiers by far
@@ -81,18 +102,59 @@ func Forward(m *Message, d Delivery, f Failure) Message {
 		add(HeaderReplayID, d.ReplayID)
 		add(HeaderReplayCount, strconv.Itoa(d.ReplayCount))
 	}
+	if d.Truncated != nil {
+		add(HeaderTruncated, strconv.FormatInt(*d.Truncated, 10))
+	}
 	return Message{Key: m.Key, Value: m.Value, Headers: headers}
 }
 
 // ownHeaders is how many headers Forward adds at most.
-const ownHeaders = 14
+const ownHeaders = 15
+
+// forwardPart is Forward for a message whose whole copy would be too large: the
+// copy has the beginning of the value, at most limit bytes in all, and says that
+// it is not whole. limit is at least refusedBytes.
+func forwardPart(m *Message, d Delivery, f Failure, limit int) Message {
+	part := Message{Key: m.Key[:min(len(m.Key), keyBytes)], Value: m.Value, Headers: m.Headers}
+	if foreignBytes(m.Headers) > foreignHeaderBytes {
+		part.Headers = slices.DeleteFunc(slices.Clone(m.Headers), func(h Header) bool { return !isOwn(h.Key) })
+	}
+	room := limit - ownHeaderBytes - len(part.Key) - foreignBytes(part.Headers)
+	part.Value = m.Value[:min(len(m.Value), room)]
+	if d.Truncated == nil { // else this is the beginning of a beginning
+		whole := int64(len(m.Value))
+		d.Truncated = &whole
+	}
+	return Forward(&part, d, f)
+}
+
+// size is at least what m takes in the log, but for what the log adds itself.
+func (m *Message) size() int {
+	n := len(m.Key) + len(m.Value)
+	for i := range m.Headers {
+		n += m.Headers[i].size()
+	}
+	return n
+}
+
+func (h *Header) size() int { return len(h.Key) + len(h.Value) + headerOverhead }
+
+func foreignBytes(headers []Header) int {
+	n := 0
+	for i := range headers {
+		if !isOwn(headers[i].Key) {
+			n += headers[i].size()
+		}
+	}
+	return n
+}
 
 func isOwn(key string) bool {
 	switch key {
 	case HeaderOriginalTopic, HeaderOriginalPartition, HeaderOriginalOffset, HeaderOriginalTimestamp,
 		HeaderAttempt, HeaderNotBefore, HeaderFirstFailedAt, HeaderLastFailedAt,
 		HeaderErrorCode, HeaderErrorMessage, HeaderAttemptHistory, HeaderConsumerGroup,
-		HeaderReplayID, HeaderReplayCount:
+		HeaderReplayID, HeaderReplayCount, HeaderTruncated:
 		return true
 	default:
 		return false

@@ -163,7 +163,7 @@ func TestForwardBeginsAHistoryAnewThatItCannotRead(t *testing.T) {
 
 func TestOwnHeadersAreAllCounted(t *testing.T) {
 	t.Parallel()
-	d := Delivery{Origin: here, OriginTime: appended, Attempt: 1, ReplayID: "r", ReplayCount: 1}
+	d := Delivery{Origin: here, OriginTime: appended, Attempt: 1, ReplayID: "r", ReplayCount: 1, Truncated: new(int64)}
 	got := Forward(&Message{}, d, Failure{Code: "c", Message: "m", At: appended, NotBefore: appended, Group: "g"})
 	if len(got.Headers) != ownHeaders || cap(got.Headers) != ownHeaders {
 		t.Errorf("got %d headers in room for %d, want %d", len(got.Headers), cap(got.Headers), ownHeaders)

@@ -17,6 +17,12 @@ const Source = "/order-consumer"
 // outcomeHeaders is how many headers an outcome has at most.
 const outcomeHeaders = 7
 
+// maxTraceParentBytes is the longest traceparent an outcome takes over. W3C
+// Trace Context writes 55 bytes, and later versions may add to that; anything
+// longer is none, and copied into the outcome could make it larger than its
+// topic takes.
+const maxTraceParentBytes = 128
+
 // AppendOutcome appends the JSON of o to dst. Members that are empty are left
 // out. Equal outcomes give equal bytes.
 func AppendOutcome(dst []byte, o *Outcome) []byte {
@@ -44,7 +50,7 @@ func AppendOutcome(dst []byte, o *Outcome) []byte {
 
 // Message is the message that publishes o on topic, keyed by its order so that
 // one order's outcomes keep their order. The traceparent of the event, if it
-// had one, makes the outcome a part of the same trace.
+// had one of a sensible length, makes the outcome a part of the same trace.
 func (o *Outcome) Message(topic string, traceparent []byte) Message {
 	// The value, the key and every header's value are cut from one buffer: two
 	// allocations a message instead of ten. Growing it is harmless, what was cut
@@ -66,7 +72,7 @@ func (o *Outcome) Message(topic string, traceparent []byte) Message {
 		Header{HeaderSource, buffer.put(Source)},
 		Header{HeaderContentType, buffer.put("application/json")},
 	)
-	if len(traceparent) > 0 {
+	if len(traceparent) > 0 && len(traceparent) <= maxTraceParentBytes {
 		m.Headers = append(m.Headers, Header{HeaderTraceParent, traceparent})
 	}
 	return m

@@ -2,12 +2,18 @@ package order
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"orderconsumer/internal/stock"
 )
+
+// ErrTooLarge is wrapped, besides ErrPublish, by the error of a publication in
+// which at least one message is larger than its topic takes.
+var ErrTooLarge = errors.New("message too large for its topic")
 
 // end is how one event is settled: the messages that say so, and what the
 // observer is told.
@@ -76,6 +82,12 @@ func (f *Flow) publish(ctx context.Context, messages []Message) error {
 		if err == nil {
 			break
 		}
+		if errors.Is(err, ErrTooLarge) {
+			unconfirmed, err = f.publishApart(ctx, unconfirmed)
+			if err == nil {
+				break
+			}
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -88,6 +100,59 @@ func (f *Flow) publish(ctx context.Context, messages []Message) error {
 	}
 	f.pauses.over("kafka")
 	return nil
+}
+
+// publishApart publishes one message at a time, after some of them were found
+// to be too large: that shows which. Copies of events that are refused even
+// then are made smaller, which keeps one of them from holding up its partition
+// for ever. It returns what is not confirmed, and why.
+func (f *Flow) publishApart(ctx context.Context, messages []Message) (unconfirmed []Message, err error) {
+	for i := range messages {
+		left, e := f.deps.Publisher.Publish(ctx, messages[i:i+1])
+		if errors.Is(e, ErrTooLarge) {
+			if smaller := f.smaller(&messages[i]); smaller != nil {
+				left, e = f.deps.Publisher.Publish(ctx, smaller)
+			}
+		}
+		unconfirmed = append(unconfirmed, left...)
+		switch {
+		case e == nil:
+		case errors.Is(e, ErrTooLarge):
+			err = e // the others may still fit
+		default:
+			return append(unconfirmed, messages[i+1:]...), e
+		}
+	}
+	return unconfirmed, err
+}
+
+// smaller is what is published instead of a retry or dead letter that the log
+// refuses for its size: the beginning of it, always as a dead letter, because
+// half an event is not to be tried again. It is nil for what cannot be made
+// smaller. The settlement of a retry was counted as such and stays it.
+func (f *Flow) smaller(m *Message) []Message {
+	if m.Topic == f.cfg.Topics.Results || m.size() <= refusedBytes {
+		return nil
+	}
+	failure := Failure{
+		Code:    CodeTooLarge,
+		Message: fmt.Sprintf("%v: %d bytes to %s", ErrTooLarge, m.size(), m.Topic),
+		At:      f.deps.Now(),
+		Group:   f.cfg.Group,
+	}
+	d := ParseDelivery(m)
+	if m.Topic == f.cfg.Topics.Dead { // its outcome is published with it
+		dead := forwardPart(m, d, failure, refusedBytes)
+		dead.Topic = f.cfg.Topics.Dead
+		return []Message{dead}
+	}
+	d.Attempt = max(d.Attempt-1, 1) // the next one will not be
+	dead := forwardPart(m, d, failure, refusedBytes)
+	dead.Topic = f.cfg.Topics.Dead
+	event, _ := Decode(m)
+	outcome := DeadOutcome(event, d, failure)
+	trace, _ := m.Header(HeaderTraceParent)
+	return []Message{dead, outcome.Message(f.cfg.Topics.Results, trace)}
 }
 
 // ends finds the end of every task of the batch. Abandoned tasks have none.
@@ -150,7 +215,8 @@ func (f *Flow) endOf(t *task) ([]Message, Settlement) {
 }
 
 // failed sends the event to the next retry tier, or to the dead letters when
-// there is none or no use.
+// there is none or no use. An event too large to be copied whole is not tried
+// again: a tier could only hand on the beginning of it.
 func (f *Flow) failed(t *task, cause error) ([]Message, Settlement) {
 	fate, code := Classify(cause)
 	failure := Failure{
@@ -164,14 +230,22 @@ func (f *Flow) failed(t *task, cause error) ([]Message, Settlement) {
 			failure.NotBefore = failure.At.Add(tier.Delay)
 			retry := Forward(&t.message, t.delivery, failure)
 			retry.Topic = tier.Topic
-			return []Message{retry}, Settlement{Outcome: settledRetried, Code: code, Tier: tier.Topic}
+			if retry.size() <= MaxForwardBytes {
+				return []Message{retry}, Settlement{Outcome: settledRetried, Code: code, Tier: tier.Topic}
+			}
+			failure.NotBefore = time.Time{}
+			failure.Code = CodeTooLarge
+			failure.Message = fmt.Sprintf("too large to be tried again (%d bytes) after %s: %v", retry.size(), code, cause)
 		}
 	}
 	dead := Forward(&t.message, t.delivery, failure)
+	if dead.size() > MaxForwardBytes {
+		dead = forwardPart(&t.message, t.delivery, failure, MaxForwardBytes)
+	}
 	dead.Topic = f.cfg.Topics.Dead
 	outcome := DeadOutcome(t.event, t.delivery, failure)
 	// The dead letter stands before the outcome that speaks of it.
-	return []Message{dead, f.outcome(&outcome, t)}, Settlement{Outcome: settledDead, Code: code}
+	return []Message{dead, f.outcome(&outcome, t)}, Settlement{Outcome: settledDead, Code: failure.Code}
 }
 
 func (f *Flow) outcome(o *Outcome, t *task) Message {
