@@ -39,7 +39,7 @@ func (f *Flow) work(ctx context.Context) error {
 			var err error
 			b, err = f.sched.next(ctx)
 			if err != nil {
-				return nil //nolint:nilerr // both ends, drained and stopped, are orderly
+				return nil // both ends, drained and stopped, are orderly
 			}
 		}
 		f.deps.Observer.Busy(int(f.busy.Add(1)))
@@ -132,7 +132,7 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 			}
 			f.deps.Observer.Retried(why)
 		case Pause:
-			if time.Since(begin) >= slowAfter {
+			if time.Since(begin) >= min(slowAfter, f.cfg.TransactionTimeout) {
 				slow++
 			}
 			if slow >= slowMost && len(tasks) > 1 {

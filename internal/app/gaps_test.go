@@ -1,0 +1,124 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/stock"
+)
+
+func TestTheSecondSignalAborts(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(s *ConsumerSettings) {
+		s.Member.SessionTimeout, s.Member.DrainTimeout = 30*time.Second, 25*time.Second
+	})
+	s.stocked(map[string]int64{"apple": 10})
+	s.send(create("A-1", "apple", 1))
+	inside := make(chan struct{})
+	var once sync.Once
+	i := s.open(faulty(&faultyLedger{before: func(ctx context.Context, _ []stock.Request) error {
+		once.Do(func() { close(inside) })
+		<-ctx.Done()
+		return ctx.Err()
+	}}))
+	take, stop := context.WithCancel(t.Context())
+	work, abort := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- i.Run(take, work) }()
+	<-inside
+	stop()
+	abort()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(s.settings.Member.DrainTimeout / 2):
+		t.Fatal("still draining")
+	}
+}
+
+func TestAnOutageMakesNoDeadLettersOfOtherInstancesOrders(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(s *ConsumerSettings) { s.Lock.Budget = 300 * time.Millisecond })
+	s.stocked(map[string]int64{"apple": 100})
+	const tries = 8 // the waits between them grow far beyond the lock's budget
+	down := func() (option func(*Options), reached chan struct{}) {
+		reached = make(chan struct{})
+		var n atomic.Int32
+		return faulty(&faultyLedger{before: func(context.Context, []stock.Request) error {
+			if n.Add(1) == tries {
+				close(reached)
+			}
+			return stock.ErrUnavailable
+		}}), reached
+	}
+	downA, triedA := down()
+	downB, triedB := down()
+	a, b := s.start(downA), s.start(downB)
+	s.awaitMembers(2)
+	s.sendMessages(s.orders(0, 60, "apple")...)
+	<-triedA
+	<-triedB
+	if n := a.Settled()["dead"] + b.Settled()["dead"]; n > 0 {
+		t.Errorf("%d dead letters, and nothing is wrong but the database", n)
+	}
+	s.end(a)
+	s.end(b)
+}
+
+func TestATopicMadeAnewIsReadFromItsStartOnceTheLossIsAccepted(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(s *ConsumerSettings) {
+		s.Topics.Partitions = 1
+		s.Member.AcceptDataLoss = true
+	})
+	s.stocked(map[string]int64{"apple": 100})
+	s.sendMessages(s.orders(0, 10, "apple")...)
+	s.settle(s.open())
+	err := s.client.DeleteTopics(t.Context(), []string{s.topics.Input})
+	if err == nil {
+		_, err = s.client.EnsureTopics(t.Context(), []kafka.TopicSpec{{Name: s.topics.Input, Partitions: 1, Replication: 1}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.sendMessages(s.orders(10, 15, "apple")...)
+	count, reached := settledCounter(5)
+	i := s.start(count)
+	select {
+	case <-reached:
+	case <-time.After(testTimeout):
+		t.Error("the new topic is not read")
+	}
+	s.end(i)
+	s.expectLevels(map[string]int64{"apple": 85})
+}
+
+func TestADeletedTierComesBack(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.stocked(map[string]int64{"apple": 100})
+	s.sendMessages(s.orders(0, 5, "apple")...)
+	count, reached := settledCounter(5)
+	i := s.start(count)
+	<-reached
+	err := s.client.DeleteTopics(t.Context(), []string{s.topics.Tiers[1].Topic})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.end(i)
+	s.sendMessages(s.orders(5, 10, "apple")...)
+	count, reached = settledCounter(5)
+	i = s.start(count) // joins without looking for its topics first
+	select {
+	case <-reached:
+	case <-time.After(testTimeout):
+		t.Error("the group is stuck without the tier")
+	}
+	s.end(i)
+}
