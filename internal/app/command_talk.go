@@ -30,6 +30,15 @@ func newTalker(to io.Writer) *talker {
 // bar is drawn again below the line.
 const clearLine = "\033[2K\r"
 
+// Fd is the file that is written to, for whoever wants to know whether it is a
+// terminal; no file is no terminal.
+func (t *talker) Fd() uintptr {
+	if file, ok := t.to.(*os.File); ok {
+		return file.Fd()
+	}
+	return ^uintptr(0)
+}
+
 // Write writes whole lines.
 func (t *talker) Write(p []byte) (int, error) {
 	t.mu.Lock()

@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -92,6 +93,18 @@ const (
 	minSession    = time.Second
 )
 
+// maxTopicName is the longest name of a topic that Kafka takes.
+const maxTopicName = 249
+
+// legalTopic is what Kafka takes for a topic's name.
+func legalTopic(name string) bool {
+	illegal := strings.ContainsFunc(name, func(r rune) bool {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		return !letter && (r < '0' || r > '9') && !strings.ContainsRune("._-", r)
+	})
+	return name != "" && len(name) <= maxTopicName && !illegal
+}
+
 // validate refuses settings that cannot work, naming each with its reason.
 func (s ConsumerSettings) validate() error {
 	var errs []error
@@ -102,6 +115,9 @@ func (s ConsumerSettings) validate() error {
 	}
 	check(s.Group.Group != "", "group is empty")
 	check(s.Group.Topic != "", "topic is empty")
+	for _, name := range s.Group.topics().All() {
+		check(legalTopic(name), "topic %q: Kafka wants 1 to %d of the characters a-z A-Z 0-9 . _ -", name, maxTopicName)
+	}
 	for i, delay := range s.Group.RetryAfter {
 		check(delay > 0, "retry-after: %s is not positive", delay)
 		check(i == 0 || delay > s.Group.RetryAfter[i-1], "retry-after: %s is not longer than the tier before it", delay)

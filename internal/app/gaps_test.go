@@ -2,12 +2,15 @@ package app
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/order"
 	"orderconsumer/internal/stock"
 )
 
@@ -121,4 +124,42 @@ func TestADeletedTierComesBack(t *testing.T) {
 		t.Error("the group is stuck without the tier")
 	}
 	s.end(i)
+}
+
+func TestRetryTopicsOfFormerSettingsAreReadToo(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(s *ConsumerSettings) { s.Group.RetryAfter = []time.Duration{50 * time.Millisecond, time.Hour} })
+	s.stocked(map[string]int64{"apple": 10})
+	s.send(create("A-1", "pear", 1))
+	parked := make(chan struct{})
+	i := s.start(func(o *Options) {
+		n := 0
+		o.OnSettled = func(order.Settlement) {
+			if n++; n == 2 { // it waits in the second tier
+				close(parked)
+			}
+		}
+	})
+	<-parked
+	s.end(i)
+	s.stocked(map[string]int64{"pear": 5})
+	s.settings.Group.RetryAfter = []time.Duration{50 * time.Millisecond}
+	next := s.open()
+	err := next.Prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{s.topics.Tiers[1].Topic}
+	if !slices.Equal(next.formerTiers, want) || !slices.Contains(next.consumed(), want[0]) {
+		t.Errorf("reads %v, want %v among them", next.consumed(), want)
+	}
+}
+
+func TestSettingsKafkaWouldNotTakeAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, legal := range map[string]bool{"orders": true, "a.B_c-9": true, "": false, "bad topic!": false, "a/b": false, strings.Repeat("x", 250): false} {
+		if legalTopic(name) != legal {
+			t.Errorf("topic %q: legal is %v", name, !legal)
+		}
+	}
 }

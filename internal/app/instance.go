@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -73,6 +74,8 @@ type Instance struct {
 	metrics   *telemetry.Metrics
 	health    *telemetry.Health
 	observer  *observer
+
+	formerTiers []string // retry topics of former settings; set by Prepare
 }
 
 // OpenInstance opens everything a consumer needs. Close gives it back.
@@ -182,7 +185,28 @@ func (i *Instance) Prepare(ctx context.Context) error {
 	for _, topic := range created {
 		i.log.Info("topic created", "topic", topic, "partitions", i.settings.Topics.Partitions)
 	}
+	return i.findFormerTiers(ctx)
+}
+
+// findFormerTiers looks for retry topics of the group that the settings do not
+// name: after RETRY_AFTER was changed, events may still wait in them. They are
+// read like the others, and what fails again goes to the tiers of today.
+func (i *Instance) findFormerTiers(ctx context.Context) error {
+	names, err := i.client.TopicsWithPrefix(ctx, order.TierPrefix(i.settings.Group.Topic, i.settings.Group.Group))
+	if err != nil {
+		return &failure{code: ExitUnreachable, err: err, try: "consumer doctor"}
+	}
+	today := i.settings.Group.topics().Consumed()
+	i.formerTiers = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(today, name) })
+	if len(i.formerTiers) > 0 {
+		i.log.Info("reading retry topics of former settings too", "topics", i.formerTiers)
+	}
 	return nil
+}
+
+// consumed are the topics the group reads.
+func (i *Instance) consumed() []string {
+	return append(i.settings.Group.topics().Consumed(), i.formerTiers...)
 }
 
 // topicSpecs are the topics of the group as they are created.
@@ -207,9 +231,14 @@ func (i *Instance) Run(take, work context.Context) error {
 	group, around := errgroup.WithContext(around)
 	if i.settings.HTTP != "" {
 		server, err := i.server()
+		if err == nil {
+			// Before the group is joined: an instance that cannot begin must not
+			// cost the others a rebalance.
+			err = server.Listen(around)
+		}
 		if err != nil {
 			stopAround()
-			return err
+			return &failure{code: ExitFailed, err: err, try: "--http localhost:8081 (HTTP_ADDR), or --http= for none"}
 		}
 		group.Go(func() error { return server.Run(around) })
 	}
@@ -258,9 +287,12 @@ func (i *Instance) consumer() *kafka.Consumer {
 	for _, tier := range topics.Tiers {
 		delays[tier.Topic] = tier.Delay
 	}
+	for _, topic := range i.formerTiers {
+		delays[topic] = order.MaxDelay // what the message says, within reason
+	}
 	return i.client.NewConsumer(kafka.ConsumerConfig{
 		Group:            s.Group.Group,
-		Topics:           topics.Consumed(),
+		Topics:           i.consumed(),
 		Delays:           delays,
 		Ensure:           i.Prepare,
 		SessionTimeout:   s.Member.SessionTimeout,
@@ -319,7 +351,7 @@ func (i *Instance) measureLag(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		positions, err := i.client.Positions(ctx, i.settings.Group.Group, i.settings.Group.topics().Consumed())
+		positions, err := i.client.Positions(ctx, i.settings.Group.Group, i.consumed())
 		if err != nil {
 			continue // readiness tells that the brokers are away
 		}
@@ -334,6 +366,7 @@ func (i *Instance) measureLag(ctx context.Context) {
 func (i *Instance) WaitSettled(ctx context.Context, progress func(left int64)) error {
 	topics := i.settings.Group.topics()
 	var tiers []string
+	tiers = append(tiers, i.formerTiers...) // what fails in them goes to the others
 	for _, tier := range topics.Tiers {
 		tiers = append(tiers, tier.Topic)
 	}

@@ -115,7 +115,7 @@ func (c *Consumer) Run(take, work context.Context) error {
 	if err != nil {
 		return fmt.Errorf("join group %s: %w", c.cfg.Group, err)
 	}
-	defer closeWithin(closeTimeout, group.Close)
+	defer closeSoon(group.Close)
 	defer c.observer.Joined(false)
 	for {
 		generation, err := group.Next(take)

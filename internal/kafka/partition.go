@@ -55,7 +55,7 @@ func (p *partition) run(ctx context.Context) error {
 		return err
 	}
 	reader := kafkago.NewReader(p.consumer.client.readerConfig(p.topic, p.id))
-	defer closeWithin(closeTimeout, reader.Close)
+	defer closeSoon(reader.Close)
 	err = reader.SetOffset(next)
 	if err != nil {
 		return fmt.Errorf("start %s/%d at %d: %w", p.topic, p.id, next, err)
@@ -118,8 +118,8 @@ func (p *partition) gap(ctx context.Context, want, got int64) error {
 	return p.consumer.lost(p.topic, p.id, want, min(first, got))
 }
 
-// closeWithin waits for close, but not for ever.
-func closeWithin(limit time.Duration, closer func() error) {
+// closeSoon waits for closer, but no longer than closeTimeout.
+func closeSoon(closer func() error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -127,7 +127,7 @@ func closeWithin(limit time.Duration, closer func() error) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(limit):
+	case <-time.After(closeTimeout):
 	}
 }
 

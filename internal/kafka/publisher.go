@@ -79,7 +79,7 @@ func (c *Client) newWriter(batch int, bytes int64) *kafkago.Writer {
 // answer would hold up the exit for as long as the client goes on trying, and
 // what was not confirmed by now is not acknowledged by anybody.
 func (p *Publisher) Close() error {
-	closeWithin(closeTimeout, func() error { return errors.Join(p.writer.Close(), p.alone.Close()) })
+	closeSoon(func() error { return errors.Join(p.writer.Close(), p.alone.Close()) })
 	return nil
 }
 

@@ -66,7 +66,7 @@ func (c *Client) scan(ctx context.Context, r Range, visit func(order.Message) er
 	cfg := c.readerConfig(r.Topic, r.Partition)
 	cfg.MaxWait = scanWait
 	reader := kafkago.NewReader(cfg)
-	defer closeWithin(closeTimeout, reader.Close)
+	defer closeSoon(reader.Close)
 	err := reader.SetOffset(r.From)
 	if err != nil {
 		return fmt.Errorf("start %s/%d at %d: %w", r.Topic, r.Partition, r.From, err)

@@ -161,6 +161,22 @@ func (c *Client) Partitions(ctx context.Context, topics []string) (map[string][]
 	return found, nil
 }
 
+// TopicsWithPrefix are the names of the topics that begin so, sorted.
+func (c *Client) TopicsWithPrefix(ctx context.Context, prefix string) ([]string, error) {
+	meta, err := c.admin.Metadata(ctx, &kafkago.MetadataRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("ask for topics that begin with %s: %w", prefix, err)
+	}
+	var found []string
+	for _, topic := range meta.Topics {
+		if topic.Error == nil && strings.HasPrefix(topic.Name, prefix) {
+			found = append(found, topic.Name)
+		}
+	}
+	slices.Sort(found)
+	return found, nil
+}
+
 func names(specs []TopicSpec) []string {
 	list := make([]string, len(specs))
 	for i, s := range specs {

@@ -31,12 +31,15 @@ func NewTopics(input, group string, delays []time.Duration) Topics {
 	}
 	for _, delay := range delays {
 		t.Tiers = append(t.Tiers, Tier{
-			Topic: input + "." + group + ".retry." + delayName(delay),
+			Topic: TierPrefix(input, group) + delayName(delay),
 			Delay: delay,
 		})
 	}
 	return t
 }
+
+// TierPrefix begins the names of all retry topics of a group.
+func TierPrefix(input, group string) string { return input + "." + group + ".retry." }
 
 // Consumed are the topics the group reads: the input and every retry tier.
 func (t Topics) Consumed() []string {

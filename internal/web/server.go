@@ -95,6 +95,8 @@ type Server struct {
 	handler http.Handler
 	// timeout bounds reading a request, and finding and writing its answer.
 	timeout time.Duration
+	// listener is set by Listen, and nil before.
+	listener net.Listener
 }
 
 // New returns a server that does not listen yet. It fails when a dependency is
@@ -120,18 +122,32 @@ func New(cfg Config, deps Deps) (*Server, error) {
 // ServeHTTP answers one request, with everything around it that Run has.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Run listens and serves until ctx ends, and then lets the requests in
+// Listen takes the address, so that a process whose address is taken finds out
+// before it begins anything else. Run serves on it, and must follow.
+func (s *Server) Listen(ctx context.Context) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("listen for HTTP on %s: %w", s.cfg.Addr, err)
+	}
+	s.listener = listener
+	return nil
+}
+
+// Run listens, unless that was done, and serves until ctx ends, and then lets the requests in
 // progress end. It returns nil when it was ended by ctx, and otherwise why the
 // address cannot be served. The caller ends ctx last of all: probes and metrics
 // are wanted while the rest of the process drains.
 func (s *Server) Run(ctx context.Context) error {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Addr)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // told to end before it began
+	if s.listener == nil {
+		err := s.Listen(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil //nolint:nilerr // told to end before it began
+			}
+			return err
 		}
-		return fmt.Errorf("listen for HTTP on %s: %w", s.cfg.Addr, err)
 	}
+	listener := s.listener
 	if !isLoopback(listener.Addr()) {
 		s.deps.Log.Warn("HTTP is reachable from other machines and asks nobody who they are",
 			key.Addr, listener.Addr().String())
