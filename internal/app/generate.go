@@ -45,6 +45,14 @@ func (c *generateCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
+	if !c.StockOnly && !c.Print {
+		// Only a file that is asked for: what has no place to be kept can be made
+		// again from the seed.
+		err = c.Target.checkFailedFile()
+		if err != nil {
+			return err
+		}
+	}
 	if c.StockFile != "" {
 		err = c.writeStock(s, shop.Expect())
 		if err != nil || c.StockOnly {

@@ -17,8 +17,8 @@ const standardInput = "-"
 // publishCommand publishes the events of a file.
 type publishCommand struct {
 	File       string `short:"f" env:"PUBLISH_FILE" default:"-" help:"File to publish; - is standard input."`
-	Format     string `env:"PUBLISH_FORMAT" default:"auto" enum:"auto,jsonl,csv" help:"jsonl: one event a line, as the contract has it. csv: order_id,goods_id,num, the lines of one order standing together; a header line is recognised. auto: by the file's name, else by its first character."`
-	NoValidate bool   `aliases:"force" env:"PUBLISH_NO_VALIDATE" help:"Publish even lines that the consumer can only dead-letter (jsonl only; empty lines are skipped all the same)."`
+	Format     string `env:"PUBLISH_FORMAT" default:"auto" enum:"auto,jsonl,csv" help:"jsonl: one event a line, as the contract has it. csv: order_id,goods_id,num, a header line is recognised; the lines of one order must stand together, since a line that comes later finds its order published without it. auto: by the file's name, else by its first character."`
+	NoValidate bool   `aliases:"force" env:"PUBLISH_NO_VALIDATE" help:"Publish even lines that the consumer can only dead-letter; empty lines are skipped all the same. --force is another name for it. Both are for jsonl: they have no effect on csv."`
 
 	Target TargetSettings `embed:""`
 	OutputSettings
@@ -31,6 +31,10 @@ func (c *publishCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer file.Close() //nolint:errcheck // it is only read
+	err = c.Target.checkFailedFile()
+	if err != nil {
+		return err
+	}
 	target, err := c.Target.open(ctx, s)
 	if err != nil {
 		return err

@@ -218,6 +218,9 @@ func (d *deliverer) sayWaiting(err error) {
 // if it happens too often, is not.
 func (d *deliverer) refuse(pending []parcel, err error) {
 	d.fail(pending, err)
+	if errors.Is(err, order.ErrTooLarge) {
+		d.tally.tooLarge.Add(int64(len(pending)))
+	}
 	d.refused++
 	if d.refused >= refusedMost {
 		d.giveUp(fmt.Errorf("%d messages in a row were refused: %w", d.refused, err))

@@ -61,6 +61,10 @@ func (r *eventReader) deal(l line, yield func(parcel) bool) bool {
 			return false
 		}
 		r.failed.path = r.cmd.failedPath(r.format)
+		r.err = r.failed.check()
+		if r.err != nil {
+			return false
+		}
 	}
 	switch {
 	case l.piece:

@@ -1,11 +1,17 @@
 package app
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 )
+
+// failedMode is the mode of the file: orders are nobody else's business.
+const failedMode = 0o600
 
 // failedFile takes what was not delivered, byte for byte, so that it can be
 // corrected and published again. It is created with the first line, and
@@ -15,9 +21,41 @@ type failedFile struct {
 	path   string
 	header []byte // the line that an empty file begins with; may be nil
 
-	mu   sync.Mutex
-	file *os.File
-	err  error // why not everything is in it
+	mu    sync.Mutex
+	file  *os.File
+	added bool  // it held something before
+	err   error // why not everything is in it
+}
+
+// check refuses a path that nothing can be written to, while nothing has been
+// published yet: later on it would be too late to keep what was not delivered.
+// It leaves no file behind. What is no regular file is let pass: opening a pipe
+// would wait for its reader.
+func (f *failedFile) check() error {
+	info, err := os.Stat(f.path)
+	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil
+	}
+	created := errors.Is(err, fs.ErrNotExist)
+	flags := os.O_WRONLY | os.O_APPEND
+	if created {
+		flags |= os.O_CREATE | os.O_EXCL // what is removed below is nobody else's
+	}
+	file, err := os.OpenFile(f.path, flags, failedMode)
+	if err == nil {
+		err = file.Close()
+		if created {
+			err = errors.Join(err, os.Remove(f.path))
+		}
+	}
+	if err == nil || created && errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return &failure{
+		code: ExitUsage,
+		err:  fmt.Errorf("no place for what is not delivered, nothing was published: %w", err),
+		try:  "the same command with --failed-file " + filepath.Join(os.TempDir(), "producer.failed"),
+	}
 }
 
 // write adds whole lines; the last one may lack its end.
@@ -47,13 +85,13 @@ func (f *failedFile) writePiece(raw []byte) {
 }
 
 func (f *failedFile) open() error {
-	const mode = 0o600 // orders are nobody else's business
-	file, err := os.OpenFile(f.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, mode)
+	file, err := os.OpenFile(f.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, failedMode)
 	if err != nil {
 		return err
 	}
 	f.file = file
 	info, err := file.Stat()
+	f.added = err == nil && info.Size() > 0
 	if err == nil && info.Size() == 0 && len(f.header) > 0 {
 		_, err = file.Write(f.header)
 	}
@@ -81,4 +119,20 @@ func (f *failedFile) name() string {
 		return ""
 	}
 	return f.path
+}
+
+// whereabouts says where what was not delivered is, as the end of a sentence.
+func (f *failedFile) whereabouts() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.file == nil:
+		return "they were not kept"
+	case f.err != nil:
+		return "not all of them are in " + f.path
+	case f.added:
+		return "they were added to " + f.path
+	default:
+		return "they are in " + f.path
+	}
 }

@@ -13,6 +13,8 @@ type tally struct {
 	published   atomic.Int64
 	invalid     atomic.Int64 // refused before they were published
 	undelivered atomic.Int64 // not confirmed by Kafka
+	late        atomic.Int64 // of the invalid: lines of orders that went out without them
+	tooLarge    atomic.Int64 // of the undelivered: larger than the topic takes
 	bytes       atomic.Int64 // of the input that have been read
 	session     *session
 	complaints  *complaints
@@ -35,6 +37,10 @@ type publishSummary struct {
 	Stopped     bool    `json:"stopped"` // by a signal
 	Seconds     float64 `json:"seconds"`
 	PerSecond   float64 `json:"events_per_second"`
+
+	Late        int64  `json:"-"` // of the invalid: they came too late for their order
+	TooLarge    int64  `json:"-"` // of the undelivered
+	Whereabouts string `json:"-"` // of what failed
 }
 
 // summary is how things stand.
@@ -46,6 +52,9 @@ func (t *tally) summary(topic string, f *failedFile) publishSummary {
 		Undelivered: t.undelivered.Load(),
 		FailedFile:  f.name(),
 		Seconds:     time.Since(t.began).Seconds(),
+		Late:        t.late.Load(),
+		TooLarge:    t.tooLarge.Load(),
+		Whereabouts: f.whereabouts(),
 	}
 	sum.Failed = sum.Invalid + sum.Undelivered
 	if sum.Seconds > 0 {
@@ -68,15 +77,35 @@ func (s publishSummary) shortfall() error {
 	if s.Failed == 0 {
 		return nil
 	}
-	f := &failure{
+	return &failure{
 		code: ExitFailed,
-		err:  fmt.Errorf("%d of %d events were not published: they are in %s", s.Failed, s.Failed+s.Published, s.FailedFile),
-		try:  "producer publish --file " + s.FailedFile,
+		err:  fmt.Errorf("%d of %d events were not published: %s", s.Failed, s.Failed+s.Published, s.Whereabouts),
+		try:  s.remedy(),
 	}
-	if s.Invalid > 0 {
-		f.try = "correct " + s.FailedFile + ", then " + f.try
+}
+
+// remedy is what to do about the failed file. It never has something published
+// again that would be refused again, or would contradict what is published.
+func (s publishSummary) remedy() string {
+	again := "producer publish --file " + s.FailedFile
+	switch {
+	case s.FailedFile == "":
+		return ""
+	case s.Late > 0 && s.Late == s.Failed:
+		return "cancel the incomplete orders and publish them whole under new order ids; sort the next file by order_id"
+	case s.Late > 0:
+		return fmt.Sprintf("take the lines of the %d incomplete orders out of %s, correct the rest, then %s", s.Late, s.FailedFile, again)
+	case s.TooLarge > 0 && s.TooLarge == s.Failed:
+		return fmt.Sprintf("raise max.message.bytes of topic %s, or split the orders in %s: as they are, they are refused again",
+			s.Topic, s.FailedFile)
+	case s.TooLarge > 0:
+		return fmt.Sprintf("take the %d events that are too large for topic %s out of %s, correct the rest, then %s",
+			s.TooLarge, s.Topic, s.FailedFile, again)
+	case s.Invalid > 0:
+		return "correct " + s.FailedFile + ", then " + again
+	default:
+		return again
 	}
-	return f
 }
 
 // complaintsMost is how many events are named one by one: a file of another

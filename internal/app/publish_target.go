@@ -59,6 +59,14 @@ func (t *TargetSettings) open(ctx context.Context, s *session) (*target, error) 
 	return &target{client: client, publisher: client.NewPublisher(nil)}, nil
 }
 
+// checkFailedFile refuses a failed file that is named and cannot be written.
+func (t *TargetSettings) checkFailedFile() error {
+	if t.FailedFile == "" {
+		return nil
+	}
+	return (&failedFile{path: t.FailedFile}).check()
+}
+
 // ensure finds the topic, or creates it.
 func (t *TargetSettings) ensure(ctx context.Context, client *kafka.Client) error {
 	reach, cancel := context.WithTimeout(ctx, reachTimeout)

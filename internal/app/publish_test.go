@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -195,17 +196,43 @@ func TestPublishInvalidLines(t *testing.T) {
 	t.Run("are added to those of an earlier run", func(t *testing.T) {
 		t.Parallel()
 		k := newKiosk(t)
-		k.call(short+"\n", "publish").expect(t, ExitFailed)
-		k.call(cut+"\n", "publish").expect(t, ExitFailed)
+		k.call(short+"\n", "publish").expect(t, ExitFailed, "they are in "+k.failures())
+		k.call(cut+"\n", "publish").expect(t, ExitFailed, "they were added to "+k.failures())
 		if got, want := k.content(k.failures()), short+"\n"+cut+"\n"; got != want {
 			t.Errorf("failed file holds %q, want %q", got, want)
 		}
 	})
 
-	t.Run("that cannot be kept are an error", func(t *testing.T) {
+	t.Run("that could not be kept are an error before anything is published", func(t *testing.T) {
 		t.Parallel()
 		k := newKiosk(t)
-		k.call(cut+"\n", "publish", "--failed-file", k.folder).expect(t, ExitFailed, "keep what was not delivered: open "+k.folder)
+		for _, path := range []string{k.folder, filepath.Join(k.folder, "nowhere", "x")} {
+			for _, command := range []string{"publish", "generate"} {
+				k.call(create("A-1", "421", 1)+"\n", command, "--failed-file", path).expect(t, ExitUsage,
+					"nothing was published: open "+path, "try: the same command with --failed-file ")
+			}
+		}
+		nested := k.file("orders.csv", "A-1,421,1\n")
+		if err := os.Mkdir(nested+".failed.csv", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		var said lockedBuffer
+		code := producerProgram().runUnder(nil, []string{
+			"publish", "--kafka-brokers", strings.Join(k.brokers, ","), "--topic", k.topic, "--file", nested,
+		}, streams{stdin: strings.NewReader(""), stdout: io.Discard, stderr: &said})
+		answer{code: code, stderr: said.String()}.expect(t, ExitUsage, "nothing was published: open "+nested+".failed.csv")
+		if n := len(k.published()); n != 0 {
+			t.Errorf("%d messages were published", n)
+		}
+	})
+
+	t.Run("leave no file behind when there are none", func(t *testing.T) {
+		t.Parallel()
+		k := newKiosk(t)
+		k.call(create("A-1", "421", 1)+"\n", "publish").expect(t, ExitOK)
+		if _, err := os.Stat(k.failures()); !os.IsNotExist(err) {
+			t.Errorf("the failed file is there: %v", err)
+		}
 	})
 }
 
@@ -313,7 +340,10 @@ func TestPublishWhenKafkaRefuses(t *testing.T) {
 		got := k.call(strings.Join(want, "\n"), "publish")
 		refused := want[7]
 		got.expect(t, ExitFailed, "line 8: ", "Message Size Too Large", "published 99 ", "failed 1 (0 invalid, 1 undelivered)",
-			"try: producer publish --file "+k.failures())
+			"try: raise max.message.bytes of topic "+k.topic)
+		if strings.Contains(got.stderr, "producer publish --file") {
+			t.Errorf("it is to be published again as it is:\n%s", got.stderr)
+		}
 		if diff := cmp.Diff(sorted(slices.Delete(want, 7, 8)...), k.values()); diff != "" {
 			t.Errorf("values (-want +got):\n%s", diff)
 		}
