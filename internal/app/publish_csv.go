@@ -37,7 +37,8 @@ type csvOrders struct {
 	// seen are the hashes of the order ids that have been dealt with: eight
 	// bytes for an order of whatever name. Of a million orders, one in about
 	// forty million files would hold two that are taken for one.
-	seen map[uint64]struct{}
+	// The value tells whether the order was handed on to be published.
+	seen map[uint64]bool
 	seed maphash.Seed
 }
 
@@ -48,6 +49,7 @@ type csvOrder struct {
 	lines []stock.Line
 	raw   []byte // its lines as they stand in the file
 	fault error
+	wrong int // the line that fault is about
 }
 
 // csvLine deals with one line that is not blank.
@@ -56,7 +58,7 @@ func (r *eventReader) csvLine(l line, yield func(parcel) bool) bool {
 	fields, err := csvFields(withoutEnd(l.text))
 	if !o.begun {
 		o.begun, o.columns = true, [3]int{0, 1, 2}
-		o.seen, o.seed = make(map[uint64]struct{}), maphash.MakeSeed()
+		o.seen, o.seed = make(map[uint64]bool), maphash.MakeSeed()
 		if err == nil && o.isHeader(fields) {
 			r.failed.header, r.last = l.text, l.number
 			r.err = o.complete(r.cmd.File)
@@ -88,8 +90,8 @@ func (r *eventReader) addRow(l line, row stock.Line, fault error) {
 	if fault == nil && o.fault == nil && len(o.lines) == order.MaxItems {
 		fault = fmt.Errorf("more than %d lines of one order", order.MaxItems)
 	}
-	if fault != nil && l.number != o.first {
-		fault = fmt.Errorf("line %d: %w", l.number, fault)
+	if o.wrong == 0 && fault != nil {
+		o.wrong = l.number
 	}
 	o.lines = append(o.lines, row)
 	o.raw = append(o.raw, l.text...)
@@ -115,11 +117,12 @@ func (r *eventReader) endOrder(yield func(parcel) bool) bool {
 		return true
 	}
 	hash := maphash.String(r.orders.seed, o.id)
-	_, again := r.orders.seen[hash]
-	r.orders.seen[hash] = struct{}{}
-	if again && o.id != "" && o.fault == nil {
-		o.fault = fmt.Errorf("order %q stands further up already: the lines of an order stand together", o.id)
-		r.failed.write(o.raw)
+	published, again := r.orders.seen[hash]
+	if again && o.id != "" {
+		if o.fault == nil {
+			r.failed.write(o.raw)
+		}
+		o.fault, o.wrong = r.late(o.id, published), o.first
 	}
 	var message order.Message
 	if o.fault == nil {
@@ -128,12 +131,31 @@ func (r *eventReader) endOrder(yield func(parcel) bool) bool {
 			r.failed.write(o.raw)
 		}
 	}
+	r.orders.seen[hash] = published || o.fault == nil
 	if o.fault != nil {
 		r.tally.invalid.Add(1)
-		r.tally.complaints.add("line %d: %v", o.first, o.fault)
+		r.tally.complaints.add("%s", o.complaint())
 		return true
 	}
 	return yield(parcel{message: message, raw: o.raw, line: o.first})
+}
+
+// late is what is wrong with lines whose order stands further up already.
+func (r *eventReader) late(id string, published bool) error {
+	if !published {
+		return fmt.Errorf("order %q was refused further up: the lines of an order must stand together", id)
+	}
+	r.tally.late.Add(1)
+	return fmt.Errorf("order %q was published without this line and is incomplete: the lines of an order must stand together, "+
+		"and publishing it again under the same id would be a conflict", id)
+}
+
+// complaint says what is wrong, and in which line.
+func (o *csvOrder) complaint() string {
+	if o.wrong == 0 || o.wrong == o.first {
+		return fmt.Sprintf("line %d: %v", o.first, o.fault)
+	}
+	return fmt.Sprintf("line %d: %v (the order begins in line %d)", o.wrong, o.fault, o.first)
 }
 
 // placed is the message that creates an order now.

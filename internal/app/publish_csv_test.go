@@ -42,14 +42,14 @@ func TestPublishCSV(t *testing.T) {
 			text:   "order_id,goods_id,num\nA-1,421,2\nA-1,422,many\nA-1,423,1\nA-2,421,1\n",
 			orders: map[string][]stock.Line{"A-2": {{Goods: "421", Num: 1}}},
 			failed: "order_id,goods_id,num\nA-1,421,2\nA-1,422,many\nA-1,423,1\n",
-			said:   []string{`line 2: line 3: num is "many", want 1..1000000000`, "failed 1 (1 invalid"},
+			said:   []string{`line 3: num is "many", want 1..1000000000 (the order begins in line 2)`, "failed 1 (1 invalid"},
 		},
 		{
 			name:   "nor one beside a line that cannot be read",
 			text:   "A-1,421,2\n,422,1\nA-2,421,1\n\"A-3\n",
 			orders: map[string][]stock.Line{},
 			failed: "A-1,421,2\n,422,1\nA-2,421,1\n\"A-3\n",
-			said:   []string{"line 1: line 2: no order_id", "line 3: line 4: no CSV"},
+			said:   []string{"line 2: no order_id (the order begins in line 1)", "line 4: no CSV"},
 		},
 		{
 			name:   "what breaks the contract is said in its words",
@@ -66,14 +66,25 @@ func TestPublishCSV(t *testing.T) {
 			text:   "A-1,421,2\nA-2,421,1\nA-1,422,1\nA-1,423,1\n",
 			orders: map[string][]stock.Line{"A-1": {{Goods: "421", Num: 2}}, "A-2": {{Goods: "421", Num: 1}}},
 			failed: "A-1,422,1\nA-1,423,1\n",
-			said:   []string{`line 3: order "A-1" stands further up already`, "failed 1 "},
+			said: []string{`line 3: order "A-1" was published without this line and is incomplete`, "same id would be a conflict", "failed 1 ",
+				"try: cancel the incomplete orders"},
+		},
+		{
+			name:   "nor are the later lines of an order that was refused taken for all of it",
+			text:   "A-1,421,x\nA-2,421,1\nA-1,422,1\nA-2,422,1\n",
+			orders: map[string][]stock.Line{"A-2": {{Goods: "421", Num: 1}}},
+			failed: "A-1,421,x\nA-1,422,1\nA-2,422,1\n",
+			said: []string{
+				`line 3: order "A-1" was refused further up`, `line 4: order "A-2" was published without`,
+				"try: take the lines of the 1 incomplete orders out of ",
+			},
 		},
 		{
 			name:   "an order has no more lines than an event has items",
 			text:   strings.Repeat("A-1,421,1\n", order.MaxItems+1) + "A-2,421,1\n" + strings.Repeat("A-3,421,1\n", order.MaxItems),
 			orders: map[string][]stock.Line{"A-2": {{Goods: "421", Num: 1}}, "A-3": {{Goods: "421", Num: order.MaxItems}}},
 			failed: strings.Repeat("A-1,421,1\n", order.MaxItems+1),
-			said:   []string{"line 1: line 501: more than 500 lines of one order"},
+			said:   []string{"line 501: more than 500 lines of one order"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
