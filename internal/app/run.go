@@ -41,10 +41,18 @@ func (c *runCommand) Run(take context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
+	c.introduce(log, s.name)
 	began := time.Now()
 	err = c.work(take, s, instance)
 	s.say("%s", summary(instance.Settled(), time.Since(began)))
-	return ended(err)
+	return ended(err, c.Group.topics().Dead)
+}
+
+// introduce writes what matters about an instance that begins, in one line.
+func (c *runCommand) introduce(log *slog.Logger, name string) {
+	log.Info("consuming", "version", buildOf(name).Version, "group", c.Group.Group, "topic", c.Group.Topic,
+		"retry_after", c.Group.RetryAfter, "workers", c.Flow.Workers, "batch", c.Flow.BatchSize,
+		"lock", c.Lock.Mode, "http", c.HTTP)
 }
 
 // examine looks at everything before anything is begun: what fails ends the
@@ -111,11 +119,11 @@ func (c *runCommand) work(take context.Context, s *session, i *Instance) error {
 }
 
 // ended gives the errors that end a consumer their next command.
-func ended(err error) error {
+func ended(err error, deadLetters string) error {
 	switch {
 	case errors.Is(err, order.ErrTooManyDead):
 		return &failure{code: ExitFailed, err: err,
-			try: "look at the newest messages of the dead-letter topic; raise --max-dead-ratio only if they are as expected"}
+			try: "look at the newest messages of " + deadLetters + " (their headers say why); raise --max-dead-ratio only if they are as expected"}
 	case errors.Is(err, kafka.ErrDataLoss):
 		return &failure{code: ExitFailed, err: err,
 			try: "find out which orders are missing, then start once with --accept-data-loss"}
