@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"orderconsumer/internal/kafka"
@@ -53,8 +54,7 @@ func (d doctor) group(ctx context.Context, client *kafka.Client, c *chart) {
 	name := d.settings.Group.Group
 	group, err := client.DescribeGroup(ctx, name)
 	if err != nil {
-		c.note(finding{Name: checkGroup, Status: statusFail, Unreachable: true, What: reason(ctx, err),
-			Fix: "give the brokers time to elect a coordinator, or look into their logs"})
+		c.note(d.unanswered(checkGroup, reason(ctx, err), err))
 		return
 	}
 	idle, partitions := 0, 0
@@ -82,11 +82,29 @@ func (d doctor) group(ctx context.Context, client *kafka.Client, c *chart) {
 	d.offsets(ctx, client, c)
 }
 
+// unanswered is the finding of a question about the group that the brokers did
+// not answer. A cluster that is busy with itself, as a fresh one is with its
+// first group, is no reason not to start: the consumer waits for it.
+func (d doctor) unanswered(check, what string, err error) finding {
+	f := finding{Name: check, Status: statusFail, Unreachable: true, What: what, Fix: advertised}
+	if kafka.Busy(err) {
+		f.Status, f.Unreachable, f.Fix = statusWarn, false, "look again in a few seconds"
+	}
+	return f
+}
+
 // offsets looks for events that were removed before the group has read them.
 func (d doctor) offsets(ctx context.Context, client *kafka.Client, c *chart) {
-	positions, err := client.Positions(ctx, d.settings.Group.Group, d.settings.Group.topics().Consumed())
+	topics := d.settings.Group.topics().Consumed()
+	found, err := client.Partitions(ctx, topics)
+	var positions []kafka.Position
+	if err == nil {
+		// What is missing has been told; run creates it.
+		topics = slices.DeleteFunc(topics, func(name string) bool { return len(found[name]) == 0 })
+		positions, err = client.Positions(ctx, d.settings.Group.Group, topics)
+	}
 	if err != nil {
-		c.note(finding{Name: checkOffsets, Status: statusFail, Unreachable: true, What: reason(ctx, err), Fix: advertised})
+		c.note(d.unanswered(checkOffsets, reason(ctx, err), err))
 		return
 	}
 	lag := int64(0)

@@ -17,7 +17,7 @@ import (
 // size.
 func (s *shop) sendCompressed(value []byte) {
 	s.t.Helper()
-	w := &kafkago.Writer{Addr: kafkago.TCP(s.servers.Brokers...), Topic: s.topics.Input, Compression: kafkago.Gzip, BatchBytes: 64 << 20, BatchSize: 1}
+	w := &kafkago.Writer{Addr: kafkago.TCP(s.servers.Brokers...), Transport: &kafkago.Transport{}, Topic: s.topics.Input, Compression: kafkago.Gzip, BatchBytes: 64 << 20, BatchSize: 1}
 	defer func() { _ = w.Close() }()
 	err := w.WriteMessages(s.t.Context(), kafkago.Message{Key: []byte("x"), Value: value})
 	if err != nil {

@@ -18,13 +18,19 @@ const (
 	againRest = 100 * time.Millisecond
 )
 
+// Busy reports whether err says that the cluster is busy with itself: it will
+// answer, but not now.
+func Busy(err error) bool {
+	var answer kafkago.Error
+	return errors.As(err, &answer) && answer.Temporary()
+}
+
 // again asks until the answer is not that the cluster is busy with itself.
 func again(ctx context.Context, ask func() error) error {
 	deadline := time.Now().Add(againFor)
 	for {
 		err := ask()
-		var answer kafkago.Error
-		if !errors.As(err, &answer) || !answer.Temporary() || time.Now().After(deadline) {
+		if !Busy(err) || time.Now().After(deadline) {
 			return err
 		}
 		// What the brokers said is worth more than that the wait was cut short.

@@ -130,7 +130,15 @@ type Member struct {
 }
 
 // DescribeGroup asks the group's coordinator about it.
-func (c *Client) DescribeGroup(ctx context.Context, group string) (Group, error) {
+func (c *Client) DescribeGroup(ctx context.Context, group string) (found Group, err error) {
+	err = again(ctx, func() error {
+		found, err = c.describeGroup(ctx, group)
+		return err
+	})
+	return found, err
+}
+
+func (c *Client) describeGroup(ctx context.Context, group string) (Group, error) {
 	res, err := c.admin.DescribeGroups(ctx, &kafkago.DescribeGroupsRequest{GroupIDs: []string{group}})
 	if err != nil {
 		return Group{}, fmt.Errorf("ask for group %s: %w", group, err)
