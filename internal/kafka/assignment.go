@@ -62,6 +62,7 @@ func (a *assignment) run(take, work context.Context) error {
 			stopTaking(err)
 		}
 	})
+	readers.Go(func() { a.watchUnowned(take, stopTaking) })
 	drained := make(chan struct{})
 	commits.Go(func() { a.commitUntil(drained) })
 	if len(a.partitions) == 0 {
