@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
+	"orderconsumer/internal/crash"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/lock"
 	"orderconsumer/internal/order"
@@ -51,6 +52,8 @@ type Options struct {
 	// OnSettled is told of every event that is settled, from many goroutines;
 	// may be nil. Benchmarks and tests listen.
 	OnSettled func(order.Settlement)
+	// Crash is called at every point of the path; nil: nobody wants a crash.
+	Crash crash.Hook
 }
 
 // Instance is one running consumer, wired like this:
@@ -106,6 +109,7 @@ func OpenInstance(ctx context.Context, s ConsumerSettings, o Options) (_ *Instan
 	if err != nil {
 		return nil, &failure{code: ExitUnreachable, err: err, try: "consumer doctor"}
 	}
+	i.ledger.CrashAt(o.Crash)
 	i.observe()
 	i.publisher = i.client.NewPublisher(i.metrics)
 	return i, nil
@@ -301,6 +305,7 @@ func (i *Instance) consumer() *kafka.Consumer {
 		CommitEvery:      s.Member.CommitEvery,
 		Window:           partitionWindow,
 		AcceptDataLoss:   s.Member.AcceptDataLoss,
+		Crash:            i.options.Crash,
 	}, i.newFlow, i.observer, i.log)
 }
 
@@ -311,6 +316,7 @@ func (i *Instance) newFlow() *order.Flow {
 		Publisher: i.publisher,
 		Observer:  i.observer,
 		Now:       time.Now,
+		Crash:     i.options.Crash,
 	}
 	if i.locker != nil {
 		deps.Locker = goodsLocker{i.locker}

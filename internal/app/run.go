@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"orderconsumer/internal/crash"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
 )
@@ -19,6 +20,8 @@ type runCommand struct {
 	Migrate   bool        `env:"MIGRATE" help:"Apply pending migrations first; several instances may do so at once."`
 	ExitAtEnd bool        `name:"exit-at-end" env:"EXIT_AT_END" help:"Stop when everything that stood in the topic at the start, retry tiers included, is settled."`
 
+	CrashAt string `name:"crash-at" env:"CRASH_AT" placeholder:"POINT:N" help:"For drills: die by SIGKILL at the N-th passing of a point of the path. docs/faults.md names the points."`
+
 	open OpenLedger
 }
 
@@ -28,11 +31,19 @@ const endTalk = 2 * time.Second
 // Run implements a command.
 func (c *runCommand) Run(take context.Context, s *session) error {
 	log := c.Log.logger(s.stderr)
-	err := c.examine(take, s, log)
+	plan, err := crash.Parse(c.CrashAt)
+	if err != nil {
+		return usage("crash-at: %w", err)
+	}
+	if plan != (crash.Plan{}) {
+		log.Warn("this instance is going to do harm to itself: CRASH_AT is set", "crash_at", plan.String())
+	}
+	err = c.examine(take, s, log)
 	if err != nil {
 		return err
 	}
-	instance, err := OpenInstance(take, c.ConsumerSettings, Options{Log: log, OpenLedger: c.open})
+	instance, err := OpenInstance(take, c.ConsumerSettings,
+		Options{Log: log, OpenLedger: c.open, Crash: plan.Hook()})
 	if err != nil {
 		return err
 	}

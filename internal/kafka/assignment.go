@@ -9,6 +9,7 @@ import (
 
 	kafkago "github.com/segmentio/kafka-go"
 
+	"orderconsumer/internal/crash"
 	"orderconsumer/internal/order"
 )
 
@@ -130,12 +131,14 @@ func (a *assignment) commit() {
 	if len(moved) == 0 {
 		return
 	}
+	a.consumer.cfg.Crash.At(crash.BeforeOffsetCommit)
 	err := a.generation.CommitOffsets(offsets)
 	if err != nil {
 		a.consumer.observer.CommitFailed()
 		a.consumer.log.Warn("offsets not committed, trying again", "group", a.consumer.cfg.Group, "error", err)
 		return
 	}
+	a.consumer.cfg.Crash.At(crash.AfterOffsetCommit)
 	maps.Copy(a.committed, moved)
 }
 

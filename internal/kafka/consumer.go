@@ -9,6 +9,7 @@ import (
 
 	kafkago "github.com/segmentio/kafka-go"
 
+	"orderconsumer/internal/crash"
 	"orderconsumer/internal/order"
 )
 
@@ -55,6 +56,8 @@ type ConsumerConfig struct {
 	Window int
 	// AcceptDataLoss goes on when messages were removed before they were read.
 	AcceptDataLoss bool
+	// Crash is called at the points of the way; nil: nobody wants a crash.
+	Crash crash.Hook
 }
 
 // Observer is told what the group does. Its methods must not block.

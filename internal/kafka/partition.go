@@ -9,6 +9,7 @@ import (
 
 	kafkago "github.com/segmentio/kafka-go"
 
+	"orderconsumer/internal/crash"
 	"orderconsumer/internal/order"
 )
 
@@ -81,6 +82,7 @@ func (p *partition) run(ctx context.Context) error {
 			}
 		}
 		next = m.Offset + 1
+		p.consumer.cfg.Crash.At(crash.AfterFetch)
 		err = p.hand(ctx, &m)
 		if err != nil {
 			return nil // told to stop

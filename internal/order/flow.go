@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"orderconsumer/internal/crash"
 	"orderconsumer/internal/stock"
 )
 
@@ -91,6 +92,7 @@ type FlowDeps struct {
 	Publisher Publisher
 	Observer  Observer
 	Now       func() time.Time
+	Crash     crash.Hook // nil: nobody wants a crash
 }
 
 // Flow takes events in and settles each of them exactly once, or leaves it

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"orderconsumer/internal/crash"
 )
 
 const (
@@ -222,6 +224,7 @@ func (h *hold) lock(ctx context.Context, goods []string, budget time.Duration) e
 	if err != nil {
 		return err
 	}
+	h.flow.deps.Crash.At(crash.AfterLock)
 	if len(h.leases) == 0 {
 		h.since, h.held = time.Now(), make(map[string]struct{}, len(goods))
 	}

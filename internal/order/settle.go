@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"orderconsumer/internal/crash"
 	"orderconsumer/internal/stock"
 )
 
@@ -53,6 +54,7 @@ func (f *Flow) settle(ctx context.Context, b *batch) error {
 	if err != nil {
 		return nil //nolint:nilerr // told to stop: the events stay unsettled and come again
 	}
+	f.deps.Crash.At(crash.AfterPublish)
 	now := f.deps.Now()
 	for i := range ends {
 		t := ends[i].task

@@ -16,6 +16,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
+
+	"orderconsumer/internal/crash"
 )
 
 // Ledger is the stock in a database. It is safe for concurrent use.
@@ -25,6 +27,7 @@ type Ledger struct {
 	slow    *sql.DB // for statements that may take minutes: migrations
 	dialect Dialect
 	clock   func() time.Time
+	crash   crash.Hook
 
 	statements sync.Pool // of *statement: those of a large batch are hundreds of kilobytes
 }
@@ -65,6 +68,10 @@ func New(b Backend) (*Ledger, error) {
 	}
 	return l, nil
 }
+
+// CrashAt has hook called at the points of every transaction. It is called
+// before the ledger is used.
+func (l *Ledger) CrashAt(hook crash.Hook) { l.crash = hook }
 
 // Dialect names the kind of server: mysql, mariadb or sqlite.
 func (l *Ledger) Dialect() string { return l.dialect.Name }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"gorm.io/gorm"
+
+	"orderconsumer/internal/crash"
 )
 
 // transaction is one open transaction. The first error makes it dead, and a
@@ -77,12 +79,14 @@ func (l *Ledger) transactOn(ctx context.Context, db *gorm.DB, opts *sql.TxOption
 		return nil
 	}
 	ended = true
+	l.crash.At(crash.BeforeCommit)
 	if err := tx.Commit().Error; err != nil {
 		// A server that refused the COMMIT may still hold the transaction open, and
 		// the next BEGIN on this connection would commit it.
 		discard(conn)
 		return fmt.Errorf("commit: %w", l.translateCommit(ctx, err))
 	}
+	l.crash.At(crash.AfterCommit)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"orderconsumer/internal/crash"
 	"orderconsumer/internal/stock"
 )
 
@@ -15,6 +16,7 @@ func (l *Ledger) write(ctx context.Context, t *transaction, c *stock.Changes) er
 	if err := l.insertOrders(ctx, t, c.Inserted); err != nil {
 		return err
 	}
+	l.crash.At(crash.InTx)
 	if err := l.insertMovements(ctx, t, c.Movements); err != nil {
 		return err
 	}
