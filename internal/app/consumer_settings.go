@@ -69,6 +69,42 @@ type MemberSettings struct {
 	AcceptDataLoss bool          `env:"ACCEPT_DATA_LOSS" help:"Go on when the log lost messages before they were read, instead of refusing to start."`
 }
 
+// DedupSettings say how long an order is known.
+type DedupSettings struct {
+	Horizon      time.Duration `name:"dedup-horizon" env:"DEDUP_HORIZON" default:"0s" help:"How old an event may be: an older one becomes a dead letter, because its order may have been cleaned up. At least the input topic's retention and --replay-window together, and longer than orders can be cancelled. 0: any age, no order is ever removed."`
+	ReplayWindow time.Duration `name:"replay-window" env:"REPLAY_WINDOW" default:"168h" help:"How long after the input topic has dropped it an event may come again, out of the dead letters or from a file."`
+}
+
+// check refuses a horizon that cannot be right whatever the topics keep.
+func (s DedupSettings) check() error {
+	switch {
+	case s.ReplayWindow < 0:
+		return fmt.Errorf("replay-window: want 0 or more, got %s", s.ReplayWindow)
+	case s.Horizon < 0:
+		return fmt.Errorf("dedup-horizon: want 0 or more, got %s", s.Horizon)
+	case s.Horizon > 0 && s.Horizon <= s.ReplayWindow:
+		return fmt.Errorf("dedup-horizon: want more than the replay window of %s, got %s", s.ReplayWindow, s.Horizon)
+	default:
+		return nil
+	}
+}
+
+// checkRetention refuses a horizon before which the input topic still has
+// events: they would all be dead letters when they are read again. A retention
+// of zero is not known.
+func (s DedupSettings) checkRetention(topic string, retention time.Duration) error {
+	switch {
+	case s.Horizon == 0 || retention == 0:
+		return nil
+	case retention < 0:
+		return fmt.Errorf("dedup-horizon %s: topic %s keeps its events for ever, none of them may be forgotten", s.Horizon, topic)
+	case s.Horizon < retention+s.ReplayWindow:
+		return fmt.Errorf("dedup-horizon %s: topic %s keeps its events for %s, and the replay window is %s", s.Horizon, topic, retention, s.ReplayWindow)
+	default:
+		return nil
+	}
+}
+
 // ConsumerSettings are all settings of a running consumer.
 type ConsumerSettings struct {
 	Kafka    KafkaSettings    `embed:""`
@@ -79,6 +115,7 @@ type ConsumerSettings struct {
 	Lock     LockSettings     `embed:""`
 	Flow     FlowSettings     `embed:""`
 	Member   MemberSettings   `embed:""`
+	Dedup    DedupSettings    `embed:""`
 	HTTP     string           `name:"http" env:"HTTP_ADDR" default:"localhost:8080" help:"Address of the API, health and metrics; empty for none. Only this machine is served unless told otherwise."`
 }
 
@@ -138,6 +175,7 @@ func (s ConsumerSettings) validate() error {
 		"drain-timeout: want more than 0 and less than the session timeout %s, got %s: no heartbeats are sent while draining",
 		s.Member.SessionTimeout, s.Member.DrainTimeout)
 	check(s.Member.CommitEvery > 0, "commit-every: want more than 0, got %s", s.Member.CommitEvery)
+	errs = append(errs, s.Dedup.check())
 	return errors.Join(errs...)
 }
 

@@ -18,6 +18,7 @@ const (
 	checkMessageSize = "message size"
 	checkReplication = "replication"
 	checkCompaction  = "compaction"
+	checkHorizon     = "dedup horizon"
 	checkGroup       = "group"
 	checkOffsets     = "offsets"
 )

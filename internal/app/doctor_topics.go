@@ -24,6 +24,7 @@ func (d doctor) topics(ctx context.Context, client *kafka.Client, c *chart) {
 	if input, ok := found[topics.Input]; ok {
 		comparePartitions(topics, input, found, c)
 		d.compareSizes(topics, input, found, c)
+		d.horizon(input, c)
 	}
 	if len(list) > 0 {
 		d.copies(list, c)
@@ -156,6 +157,27 @@ func (d doctor) compaction(topics []kafka.Topic, c *chart) {
 		c.note(finding{Name: checkCompaction, Status: statusWarn,
 			What: "compacted topics forget an order's earlier events: " + strings.Join(compacted, ", "),
 			Fix:  d.alterTopic("cleanup.policy=delete")})
+	}
+}
+
+// horizonFix is what to do about a horizon that is too short.
+const horizonFix = "raise DEDUP_HORIZON, or unset it to remember every order; or shorten retention.ms of the topic or REPLAY_WINDOW"
+
+// horizon examines whether every event the topic still has is young enough.
+func (d doctor) horizon(input kafka.Topic, c *chart) {
+	s := d.settings.Dedup
+	err := s.checkRetention(input.Name, input.Retention)
+	switch {
+	case err != nil:
+		c.note(finding{Name: checkHorizon, Status: statusFail, What: err.Error(), Fix: horizonFix})
+	case s.Horizon == 0:
+		c.ok(checkHorizon, "none, every order is remembered")
+	case input.Retention == 0:
+		c.note(finding{Name: checkHorizon, Status: statusWarn,
+			What: fmt.Sprintf("%s does not tell how long it keeps events", input.Name),
+			Fix:  fmt.Sprintf("make sure that its retention.ms and %s together are at most %s", s.ReplayWindow, s.Horizon)})
+	default:
+		c.ok(checkHorizon, "%s: %s keeps events for %s, and they may come again for %s", s.Horizon, input.Name, input.Retention, s.ReplayWindow)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -32,11 +31,6 @@ const (
 	partitionWindow = 20_000
 	// lagEvery is how often the lag is measured. It costs three requests.
 	lagEvery = 5 * time.Second
-	// messageBytes is the largest message retry and dead-letter topics take:
-	// the largest event, and as much again for headers.
-	messageBytes = 2 << 20
-	// prepareTimeout bounds the creation of topics at the start.
-	prepareTimeout = 30 * time.Second
 )
 
 // Options are what a program brings along besides its settings.
@@ -177,56 +171,6 @@ func (i *Instance) Close() {
 	}
 }
 
-// Prepare creates the topics that are missing. It must come before Run: a
-// member that joins before its topics exist is given nothing to read.
-func (i *Instance) Prepare(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
-	defer cancel()
-	created, err := i.client.EnsureTopics(ctx, i.settings.topicSpecs())
-	if err != nil {
-		return &failure{code: ExitUnreachable, err: err, try: "consumer doctor"}
-	}
-	for _, topic := range created {
-		i.log.Info("topic created", "topic", topic, "partitions", i.settings.Topics.Partitions)
-	}
-	return i.findFormerTiers(ctx)
-}
-
-// findFormerTiers looks for retry topics of the group that the settings do not
-// name: after RETRY_AFTER was changed, events may still wait in them. They are
-// read like the others, and what fails again goes to the tiers of today.
-func (i *Instance) findFormerTiers(ctx context.Context) error {
-	names, err := i.client.TopicsWithPrefix(ctx, order.TierPrefix(i.settings.Group.Topic, i.settings.Group.Group))
-	if err != nil {
-		return &failure{code: ExitUnreachable, err: err, try: "consumer doctor"}
-	}
-	today := i.settings.Group.topics().Consumed()
-	i.formerTiers = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(today, name) })
-	if len(i.formerTiers) > 0 {
-		i.log.Info("reading retry topics of former settings too", "topics", i.formerTiers)
-	}
-	return nil
-}
-
-// consumed are the topics the group reads.
-func (i *Instance) consumed() []string {
-	return append(i.settings.Group.topics().Consumed(), i.formerTiers...)
-}
-
-// topicSpecs are the topics of the group as they are created.
-func (s ConsumerSettings) topicSpecs() []kafka.TopicSpec {
-	var specs []kafka.TopicSpec
-	topics := s.Group.topics()
-	for _, name := range topics.All() {
-		spec := kafka.TopicSpec{Name: name, Partitions: s.Topics.Partitions, Replication: s.Topics.Replication}
-		if name != topics.Input && name != topics.Results {
-			spec.MaxMessageBytes = messageBytes
-		}
-		specs = append(specs, spec)
-	}
-	return specs
-}
-
 // Run works until take ends, then lets what is in flight come to its end;
 // when work ends, that is given up. The API stays up until the very end:
 // probes and metrics are wanted while the rest drains.
@@ -339,6 +283,7 @@ func (i *Instance) newFlow() *order.Flow {
 		LockBudget:         s.Lock.Budget,
 		LockRequired:       s.Lock.Mode == lockRequired,
 		TransactionTimeout: s.Flow.TransactionTimeout,
+		Horizon:            s.Dedup.Horizon,
 		Breaker: order.BreakerConfig{
 			Window:   deadWindow,
 			MinDead:  s.Flow.MinDead,

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 )
@@ -23,6 +25,9 @@ type Topic struct {
 	MinInSync int
 	// MaxMessageBytes is the largest batch of records that is taken.
 	MaxMessageBytes int
+	// Retention is how long a record is kept at least, negative for ever; zero
+	// when it is not told.
+	Retention time.Duration
 	// Compacted topics forget records whose key comes again.
 	Compacted bool
 }
@@ -32,6 +37,7 @@ const (
 	configMinInSync       = "min.insync.replicas"
 	configMaxMessageBytes = "max.message.bytes"
 	configCleanup         = "cleanup.policy"
+	configRetention       = "retention.ms"
 )
 
 // DescribeTopics tells about those of the topics that exist, by name. A setting
@@ -77,7 +83,7 @@ func (c *Client) describeConfigs(ctx context.Context, topics map[string]Topic) e
 		req.Resources = append(req.Resources, kafkago.DescribeConfigRequestResource{
 			ResourceType: kafkago.ResourceTypeTopic,
 			ResourceName: name,
-			ConfigNames:  []string{configMinInSync, configMaxMessageBytes, configCleanup},
+			ConfigNames:  []string{configMinInSync, configMaxMessageBytes, configCleanup, configRetention},
 		})
 	}
 	res, err := c.admin.DescribeConfigs(ctx, req)
@@ -110,6 +116,21 @@ func (t *Topic) set(name, value string) {
 		t.MaxMessageBytes, _ = strconv.Atoi(value)
 	case configCleanup:
 		t.Compacted = strings.Contains(value, "compact")
+	case configRetention:
+		t.Retention = retention(value)
+	}
+}
+
+// retention reads milliseconds. More than a duration holds is for ever.
+func retention(value string) time.Duration {
+	ms, err := strconv.ParseInt(value, 10, 64)
+	switch {
+	case err != nil:
+		return 0
+	case ms < 0 || ms > math.MaxInt64/int64(time.Millisecond):
+		return -1
+	default:
+		return time.Duration(ms) * time.Millisecond
 	}
 }
 

@@ -35,7 +35,7 @@ func TestDescribe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := map[string]Topic{topic: {Name: topic, Partitions: 3, Replication: 1, MinInSync: 1, MaxMessageBytes: 2_000_000}}
+		want := map[string]Topic{topic: {Name: topic, Partitions: 3, Replication: 1, MinInSync: 1, MaxMessageBytes: 2_000_000, Retention: 7 * 24 * time.Hour}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("topics (-want +got):\n%s", diff)
 		}

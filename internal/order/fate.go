@@ -38,6 +38,7 @@ const (
 	CodePanic        = "panic"           // the program failed on this event
 	CodeInvalid      = "invalid_request" // the ledger refuses what decoding let pass
 	CodeBusy         = "database_busy"   // rolled back again and again
+	CodeTooOld       = "too_old"         // from before the dedup horizon
 	CodeUnknown      = "unknown_failure" // an error nobody has classified
 )
 
@@ -46,6 +47,7 @@ const (
 var (
 	ErrConflict     = errors.New("order is known with other content")
 	ErrGoodsUnknown = errors.New("goods are not in the catalogue")
+	ErrTooOld       = errors.New("event is older than the dedup horizon")
 )
 
 // Failures of the lock, as the flow needs to tell them apart. A Locker wraps
@@ -77,6 +79,8 @@ func Classify(err error) (Fate, string) {
 		return Dead, malformed.Code
 	case errors.Is(err, ErrConflict):
 		return Dead, CodeConflict
+	case errors.Is(err, ErrTooOld):
+		return Dead, CodeTooOld
 	case errors.As(err, &panicked):
 		return Dead, CodePanic
 	case errors.Is(err, stock.ErrInvalid):

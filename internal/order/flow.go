@@ -65,7 +65,7 @@ var ErrPublish = errors.New("publication not confirmed")
 // and not with the events.
 var ErrTooManyDead = errors.New("too many dead letters")
 
-// FlowConfig says how a flow works. Every duration and bound is positive.
+// FlowConfig says how a flow works. Every duration and bound but Horizon is positive.
 type FlowConfig struct {
 	Topics Topics
 	// Group is the consumer group, named in retries and dead letters.
@@ -82,7 +82,10 @@ type FlowConfig struct {
 	LockRequired bool
 	// TransactionTimeout ends a transaction that hangs.
 	TransactionTimeout time.Duration
-	Breaker            BreakerConfig
+	// Horizon is how old an event may be; an older one is a dead letter. Zero:
+	// any age, the ledger remembers every order.
+	Horizon time.Duration
+	Breaker BreakerConfig
 }
 
 // FlowDeps is what a flow works with.
@@ -132,7 +135,7 @@ func NewFlow(cfg FlowConfig, deps FlowDeps) *Flow {
 // waits while too much is waiting already, and fails only when ctx ends or
 // the flow has been drained.
 func (f *Flow) Submit(ctx context.Context, m Message, marker Marker) error {
-	t := newTask(m, marker, f.deps.Now())
+	t := newTask(m, marker, f.deps.Now(), f.cfg.Horizon)
 	err := f.sched.submit(ctx, t)
 	if err != nil {
 		return fmt.Errorf("submit %s/%d@%d: %w", m.Topic, m.Partition, m.Offset, err)

@@ -77,7 +77,7 @@ func TestPublishGoesOnWithoutWhatIsTooLarge(t *testing.T) {
 			t.Parallel()
 			f, log := limitedFlow(map[string]int{c.refuses: refusedBytes})
 			m := order300K()
-			messages, _ := f.failed(newTask(m, nil, appended), c.cause)
+			messages, _ := f.failed(newTask(m, nil, appended, 0), c.cause)
 			err := f.publish(t.Context(), append([]Message{{Topic: results}}, messages...))
 			if err != nil {
 				t.Fatal(err)
@@ -128,7 +128,7 @@ func TestAnEventTooLargeToBeCopiedIsNotRetried(t *testing.T) {
 	f, _ := limitedFlow(nil)
 	m := order300K()
 	m.Headers = append(m.Headers, Header{Key: "big", Value: make([]byte, 2<<20)})
-	messages, settlement := f.failed(newTask(m, nil, appended), ErrGoodsUnknown)
+	messages, settlement := f.failed(newTask(m, nil, appended, 0), ErrGoodsUnknown)
 	if want := (Settlement{Outcome: settledDead, Code: CodeTooLarge}); settlement != want {
 		t.Errorf("got %+v, want %+v", settlement, want)
 	}

@@ -31,10 +31,13 @@ type task struct {
 
 // newTask decodes a message. It never fails: an event that cannot be used is a
 // task with a fault, because it needs an end like every other.
-func newTask(m Message, marker Marker, now time.Time) *task {
+func newTask(m Message, marker Marker, now time.Time, horizon time.Duration) *task {
 	t := &task{message: m, marker: marker, since: now}
 	t.delivery = ParseDelivery(&t.message)
 	t.event, t.fault = Decode(&t.message)
+	if t.fault == nil {
+		t.fault = CheckHorizon(horizon, EventTime(&t.message, &t.delivery, &t.event), now)
+	}
 	if t.fault != nil {
 		t.event.Lines = nil
 	}
