@@ -97,7 +97,7 @@ func (b *Book) Adjust(a *Adjustment, applied map[string]bool, now time.Time) ([]
 		if after > MaxAvailable {
 			return nil, Changes{}, overLimit(line.Goods, after)
 		}
-		level := Level{Goods: line.Goods, Available: after, UpdatedAt: now}
+		level := Level{Goods: line.Goods, Available: after, UpdatedAt: now, Version: b.Versions[line.Goods] + 1}
 		switch {
 		case !known:
 			c.Created = append(c.Created, level)

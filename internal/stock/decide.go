@@ -15,6 +15,9 @@ type Book struct {
 	// Levels holds the available stock of every goods of the batch that is in
 	// the catalogue. A goods that is missing here is unknown.
 	Levels map[string]int64
+	// Versions holds the version that each of those levels had when it was read.
+	// Deciding does not change it: a batch is one transaction, and so one version.
+	Versions map[string]int64
 	// Records holds the known orders of the batch.
 	Records map[string]Record
 }
@@ -239,7 +242,7 @@ func (d *decider) changes() Changes {
 	slices.Sort(goods)
 	for _, g := range goods {
 		if level := d.book.Levels[g]; level != d.before[g] {
-			c.Levels = append(c.Levels, Level{Goods: g, Available: level, UpdatedAt: d.now})
+			c.Levels = append(c.Levels, Level{Goods: g, Available: level, UpdatedAt: d.now, Version: d.book.Versions[g] + 1})
 		}
 	}
 	return c

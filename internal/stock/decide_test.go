@@ -25,8 +25,23 @@ func moved(ref, goods string, kind Kind, delta, balance int64) Movement {
 	return Movement{Ref: ref, Goods: goods, Kind: kind, Delta: delta, Balance: balance, At: noon}
 }
 
+// levelOf is a level that was read at version 7 and changed, newLevelOf one of
+// goods that were not there before.
 func levelOf(goods string, available int64) Level {
-	return Level{Goods: goods, Available: available, UpdatedAt: noon}
+	return Level{Goods: goods, Available: available, UpdatedAt: noon, Version: 8}
+}
+
+func newLevelOf(goods string, available int64) Level {
+	return Level{Goods: goods, Available: available, UpdatedAt: noon, Version: 1}
+}
+
+// versionsOf reads all levels at version 7.
+func versionsOf(levels map[string]int64) map[string]int64 {
+	versions := make(map[string]int64, len(levels))
+	for goods := range levels {
+		versions[goods] = 7
+	}
+	return versions
 }
 
 func TestDecide(t *testing.T) {
@@ -190,7 +205,7 @@ func TestDecide(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			book := Book{Levels: c.levels, Records: map[string]Record{}}
+			book := Book{Levels: c.levels, Versions: versionsOf(c.levels), Records: map[string]Record{}}
 			for _, r := range c.records {
 				book.Records[r.Order] = r
 			}
@@ -210,14 +225,14 @@ func TestAdjust(t *testing.T) {
 
 	t.Run("add lifts what is there and creates what is not", func(t *testing.T) {
 		t.Parallel()
-		book := Book{Levels: map[string]int64{"a": 2}}
+		book := Book{Levels: map[string]int64{"a": 2}, Versions: map[string]int64{"a": 7}}
 		answers, changes, err := book.Adjust(&Adjustment{Ref: "r", Mode: Add, Lines: []Line{{"a", 3}, {"b", 4}}}, nil, noon)
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := Changes{
 			Movements: []Movement{moved("r", "a", KindRestock, 3, 5), moved("r", "b", KindRestock, 4, 4)},
-			Created:   []Level{levelOf("b", 4)},
+			Created:   []Level{newLevelOf("b", 4)},
 			Levels:    []Level{levelOf("a", 5)},
 		}
 		if diff := cmp.Diff(want, changes); diff != "" {
@@ -231,14 +246,14 @@ func TestAdjust(t *testing.T) {
 
 	t.Run("set moves by the difference and records a count that was right", func(t *testing.T) {
 		t.Parallel()
-		book := Book{Levels: map[string]int64{"a": 5, "b": 4}}
+		book := Book{Levels: map[string]int64{"a": 5, "b": 4}, Versions: map[string]int64{"a": 7, "b": 7}}
 		_, changes, err := book.Adjust(&Adjustment{Ref: "r", Mode: Set, Lines: []Line{{"a", 2}, {"b", 4}, {"c", 0}}}, nil, noon)
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := Changes{
 			Movements: []Movement{moved("r", "a", KindCorrect, -3, 2), moved("r", "b", KindCorrect, 0, 4), moved("r", "c", KindCorrect, 0, 0)},
-			Created:   []Level{levelOf("c", 0)},
+			Created:   []Level{newLevelOf("c", 0)},
 			Levels:    []Level{levelOf("a", 2)},
 		}
 		if diff := cmp.Diff(want, changes); diff != "" {

@@ -136,4 +136,8 @@ type Level struct {
 	Goods     string
 	Available int64
 	UpdatedAt time.Time
+	// Version grows by one with each transaction that changes the level, and is 1
+	// when the goods is new. Of two levels of one goods the one of the higher
+	// version is the later one; times are too coarse to tell.
+	Version int64
 }

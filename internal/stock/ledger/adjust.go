@@ -141,9 +141,10 @@ func (l *Ledger) adjust(ctx context.Context, a *stock.Adjustment) ([]stock.Adjus
 		goods[i] = line.Goods
 	}
 	var answers []stock.Adjusted
+	var changes stock.Changes
 	err := l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
-		book := stock.Book{Levels: make(map[string]int64, len(goods))}
-		if err := l.lockLevels(ctx, t, goods, book.Levels); err != nil {
+		var book stock.Book
+		if err := l.lockLevels(ctx, t, goods, &book); err != nil {
 			return err
 		}
 		// Read after the locks: a repeated call that runs beside this one has either
@@ -152,13 +153,13 @@ func (l *Ledger) adjust(ctx context.Context, a *stock.Adjustment) ([]stock.Adjus
 		if err != nil {
 			return err
 		}
-		var changes stock.Changes
 		answers, changes, err = book.Adjust(a, applied, l.clock())
 		if err != nil {
 			return err
 		}
 		return l.write(ctx, t, &changes)
 	})
+	l.tell(&changes, err)
 	return answers, err
 }
 

@@ -39,15 +39,16 @@ func (l *Ledger) Apply(ctx context.Context, reqs []stock.Request) ([]stock.Decis
 		}
 	}
 	var decisions []stock.Decision
+	var changes stock.Changes
 	err := l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
 		book, err := l.read(ctx, t, reqs)
 		if err != nil {
 			return err
 		}
-		var changes stock.Changes
 		decisions, changes = book.Decide(reqs, l.clock())
 		return l.write(ctx, t, &changes)
 	})
+	l.tell(&changes, err)
 	if err != nil {
 		return nil, fmt.Errorf("apply %d requests: %w", len(reqs), err)
 	}
@@ -72,8 +73,7 @@ func (l *Ledger) read(ctx context.Context, t *transaction, reqs []stock.Request)
 		return nil, err
 	}
 	goods := goodsNeeded(reqs, book.Records)
-	book.Levels = make(map[string]int64, len(goods))
-	if err := l.lockLevels(ctx, t, goods, book.Levels); err != nil {
+	if err := l.lockLevels(ctx, t, goods, book); err != nil {
 		return nil, err
 	}
 	return book, nil
@@ -117,16 +117,18 @@ func (l *Ledger) findOrders(ctx context.Context, t *transaction, orders []string
 	return nil
 }
 
-func (l *Ledger) lockLevels(ctx context.Context, t *transaction, goods []string, into map[string]int64) error {
+func (l *Ledger) lockLevels(ctx context.Context, t *transaction, goods []string, into *stock.Book) error {
+	into.Levels, into.Versions = make(map[string]int64, len(goods)), make(map[string]int64, len(goods))
 	var raw sql.RawBytes
-	var available int64
+	var available, version int64
 	for chunk := range slices.Chunk(goods, maxKeys) {
 		t.st.reset().keys(&l.dialect.LockLevels, chunk)
 		err := t.query(ctx, fmt.Sprintf("lock levels of %d goods", len(chunk)), func(rows *sql.Rows) error {
-			if err := rows.Scan(&raw, &available); err != nil {
+			if err := rows.Scan(&raw, &available, &version); err != nil {
 				return err
 			}
-			into[string(raw)] = available
+			id := string(raw)
+			into.Levels[id], into.Versions[id] = available, version
 			return nil
 		})
 		if err != nil {

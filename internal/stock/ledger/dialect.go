@@ -20,7 +20,7 @@ type Dialect struct {
 	// Snapshot is asked for when reading all tables as of one moment.
 	Snapshot sql.TxOptions
 
-	// LockLevels selects goods_id and available of the given goods and locks
+	// LockLevels selects goods_id, available and version of the given goods and locks
 	// those rows and no other until the transaction ends, in the order of the
 	// keys.
 	LockLevels KeyQuery

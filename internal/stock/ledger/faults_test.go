@@ -298,11 +298,16 @@ func TestCommitCut(t *testing.T) {
 				stocked(t, direct, 10, "a")
 				proxy := stocktest.NewProxy(t, url)
 				l := open(t, proxy.URL)
+				var told []stock.Level
+				l.OnChange(func(levels []stock.Level) { told = append(told, levels...) })
 				reqs := deduct("1", line("a", 3))
 
 				proxy.CutNext(c.cut)
 				if _, err := l.Apply(t.Context(), reqs); !errors.Is(err, stock.ErrUnknownCommit) {
 					t.Errorf("apply: %v, want ErrUnknownCommit", err)
+				}
+				if len(told) != 1 || told[0].Goods != "a" || told[0].Version != 0 {
+					t.Errorf("told %+v, want that a may have changed", told)
 				}
 				if proxy.Cuts() != 1 {
 					t.Fatalf("%d commits were cut, want 1", proxy.Cuts())

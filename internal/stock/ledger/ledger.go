@@ -11,6 +11,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"gorm.io/gorm/logger"
 
 	"orderconsumer/internal/crash"
+	"orderconsumer/internal/stock"
 )
 
 // Ledger is the stock in a database. It is safe for concurrent use.
@@ -28,6 +30,8 @@ type Ledger struct {
 	dialect Dialect
 	clock   func() time.Time
 	crash   crash.Hook
+
+	changed func([]stock.Level) // see OnChange; nil: nobody asked
 
 	statements sync.Pool // of *statement: those of a large batch are hundreds of kilobytes
 }
@@ -72,6 +76,28 @@ func New(b Backend) (*Ledger, error) {
 // CrashAt has hook called at the points of every transaction. It is called
 // before the ledger is used.
 func (l *Ledger) CrashAt(hook crash.Hook) { l.crash = hook }
+
+// OnChange has fn told of the levels that each transaction of this ledger leaves
+// behind, after the commit and before the caller gets its answer; fn must not
+// block. Where the commit's answer was lost, or the transaction failed, what is
+// told has version 0: the level may be another one now. It is called before the
+// ledger is used.
+func (l *Ledger) OnChange(fn func([]stock.Level)) { l.changed = fn }
+
+// tell reports what a transaction that ended with err changed. One that was
+// rolled back for certain is told too: it is rare, and costs a look.
+func (l *Ledger) tell(c *stock.Changes, err error) {
+	if l.changed == nil || len(c.Created)+len(c.Levels) == 0 {
+		return
+	}
+	levels := slices.Concat(c.Created, c.Levels)
+	if err != nil {
+		for i := range levels {
+			levels[i].Version = 0
+		}
+	}
+	l.changed(levels)
+}
 
 // Dialect names the kind of server: mysql, mariadb or sqlite.
 func (l *Ledger) Dialect() string { return l.dialect.Name }

@@ -95,7 +95,7 @@ func mysqlDialect() Dialect {
 		Isolation: sql.LevelReadCommitted,
 		Snapshot:  sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		LockLevels: KeyQuery{
-			Open: "SELECT STRAIGHT_JOIN s.goods_id,s.available FROM(VALUES ROW(", Between: "),ROW(",
+			Open: "SELECT STRAIGHT_JOIN s.goods_id,s.available,s.version FROM(VALUES ROW(", Between: "),ROW(",
 			Close: "))AS k(id) JOIN stock AS s FORCE INDEX(PRIMARY) ON s.goods_id=k.id FOR UPDATE",
 		},
 		FindOrders: KeyQuery{
@@ -120,7 +120,7 @@ func mariadbDialect() Dialect {
 	d.Name = "mariadb"
 	d.LockLevels = KeyQuery{
 		Open: "WITH k(id) AS(VALUES(", Between: "),(",
-		Close: "))SELECT STRAIGHT_JOIN s.goods_id,s.available FROM k JOIN stock AS s FORCE INDEX(PRIMARY) ON s.goods_id=k.id FOR UPDATE",
+		Close: "))SELECT STRAIGHT_JOIN s.goods_id,s.available,s.version FROM k JOIN stock AS s FORCE INDEX(PRIMARY) ON s.goods_id=k.id FOR UPDATE",
 	}
 	d.Upsert = Upsert{Clause: " ON DUPLICATE KEY UPDATE ", RefOpen: "VALUES(", RefEnd: ")", Counted: 2}
 	return d

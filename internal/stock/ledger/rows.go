@@ -46,13 +46,14 @@ type stockRow struct {
 	GoodsID   key `gorm:"primaryKey"`
 	Available int64
 	UpdatedAt time.Time
+	Version   int64
 }
 
 // TableName implements GORM's Tabler.
 func (stockRow) TableName() string { return "stock" }
 
 func (r *stockRow) level() stock.Level {
-	return stock.Level{Goods: string(r.GoodsID), Available: r.Available, UpdatedAt: r.UpdatedAt.UTC()}
+	return stock.Level{Goods: string(r.GoodsID), Available: r.Available, UpdatedAt: r.UpdatedAt.UTC(), Version: r.Version}
 }
 
 // movementRow is a row of movements.

@@ -34,7 +34,7 @@ func (l *Ledger) write(ctx context.Context, t *transaction, c *stock.Changes) er
 const (
 	insertOrder    = "INSERT INTO orders(" + OrderColumns + ")VALUES"
 	insertMovement = "INSERT INTO movements(ref,goods_id,kind,delta,balance,moved_at)VALUES"
-	insertLevel    = "INSERT INTO stock(goods_id,available,updated_at)VALUES"
+	insertLevel    = "INSERT INTO stock(goods_id,available,updated_at,version)VALUES"
 )
 
 // insertRows writes n rows in statements of bounded size. end, when there is
@@ -128,7 +128,7 @@ func (l *Ledger) insertLevels(ctx context.Context, t *transaction, levels []stoc
 // value is the whole truth and no arithmetic is left to the server.
 func (l *Ledger) updateLevels(ctx context.Context, t *transaction, levels []stock.Level) error {
 	counted, err := t.insertRows(ctx, "update levels", insertLevel, len(levels), levelRows(t.st, levels), func() {
-		l.dialect.Upsert.set(t.st, "available", "updated_at")
+		l.dialect.Upsert.set(t.st, "available", "updated_at", "version")
 	})
 	if err != nil {
 		return err
@@ -142,6 +142,7 @@ func levelRows(st *statement, levels []stock.Level) func(int) {
 		st.text("(").bytes(level.Goods).
 			text(",").int(level.Available).
 			text(",").time(level.UpdatedAt).
+			text(",").int(level.Version).
 			text(")")
 	}
 }

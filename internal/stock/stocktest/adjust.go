@@ -81,6 +81,37 @@ func adjustmentRefused(_ *testing.T, w *world) {
 	w.levels(map[string]int64{"a": stock.MaxAvailable, "b": 1})
 }
 
+// versions: each transaction that changes a level raises its version by one,
+// however many orders did, and nothing else does.
+func versions(_ *testing.T, w *world) {
+	want := func(when string, versions map[string]int64) {
+		w.Helper()
+		got := make(map[string]int64)
+		levels, err := w.ledger.Levels(w.ctx(), []string{"a", "b"})
+		if err != nil {
+			w.Fatal(err)
+		}
+		for goods, level := range levels {
+			got[goods] = level.Version
+		}
+		if diff := cmp.Diff(versions, got); diff != "" {
+			w.Errorf("versions %s (-want +got):\n%s", when, diff)
+		}
+	}
+	w.stocked(map[string]int64{"a": 9, "b": 9})
+	want("of new goods", map[string]int64{"a": 1, "b": 1})
+	w.apply(deduct("1", line("a", 1)), deduct("2", line("a", 1), line("b", 1)))
+	want("after a batch", map[string]int64{"a": 2, "b": 2})
+	w.apply(deduct("1", line("a", 1)), deduct("3", line("a", 100)))
+	want("after a duplicate and a rejection", map[string]int64{"a": 2, "b": 2})
+	w.apply(release("1"))
+	want("after a release", map[string]int64{"a": 3, "b": 2})
+	w.adjust(stock.Adjustment{Ref: "count", Mode: stock.Set, Lines: []stock.Line{line("a", 8), line("b", 3)}}, "a 8 8", "b 8 3")
+	want("after a count", map[string]int64{"a": 3, "b": 3})
+	w.adjust(stock.Adjustment{Ref: "in", Mode: stock.Add, Lines: []stock.Line{line("a", 1)}}, "a 8 9")
+	want("after a restock", map[string]int64{"a": 4, "b": 3})
+}
+
 func listing(_ *testing.T, w *world) {
 	padded := "a" + " " // another goods than a
 	w.stocked(map[string]int64{"b": 2, "a": 1, "B": 3, padded: 4, "\u00e4": 5})

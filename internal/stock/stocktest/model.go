@@ -100,7 +100,7 @@ type touched struct {
 }
 
 func (m *Model) book(touched touched) *stock.Book {
-	book := &stock.Book{Levels: make(map[string]int64), Records: make(map[string]stock.Record)}
+	book := &stock.Book{Levels: make(map[string]int64), Versions: make(map[string]int64), Records: make(map[string]stock.Record)}
 	for _, order := range touched.orders {
 		if record, known := m.records[order]; known {
 			book.Records[order] = record
@@ -110,7 +110,7 @@ func (m *Model) book(touched touched) *stock.Book {
 	for _, lines := range touched.lines {
 		for _, line := range lines {
 			if level, known := m.levels[line.Goods]; known {
-				book.Levels[line.Goods] = level.Available
+				book.Levels[line.Goods], book.Versions[line.Goods] = level.Available, level.Version
 			}
 		}
 	}

@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) Ledger) {
 		"levels are set and added to by movements":                  adjustments,
 		"an adjustment with the same reference is applied once":     adjustmentAgain,
 		"an adjustment past the limit changes nothing":              adjustmentRefused,
+		"a level's version grows with each change":                  versions,
 		"levels are listed page by page":                            listing,
 		"what is not there is not found":                            notFound,
 		"goods are not oversold by batches in flight at once":       oversell,

@@ -89,7 +89,7 @@ func dialect() ledger.Dialect {
 		Name:       "sqlite",
 		Isolation:  sql.LevelDefault,
 		Snapshot:   sql.TxOptions{ReadOnly: true}, // begins deferred: reads beside a writer
-		LockLevels: ledger.KeyQuery{Open: "SELECT goods_id,available FROM stock WHERE goods_id IN(", Between: ",", Close: ")"},
+		LockLevels: ledger.KeyQuery{Open: "SELECT goods_id,available,version FROM stock WHERE goods_id IN(", Between: ",", Close: ")"},
 		FindOrders: ledger.KeyQuery{Open: "SELECT " + ledger.OrderColumns + " FROM orders WHERE order_id IN(", Between: ",", Close: ")"},
 		Upsert:     ledger.Upsert{Clause: " ON CONFLICT DO UPDATE SET ", RefOpen: "excluded.", Counted: 1},
 		Classify:   classify,
