@@ -65,6 +65,7 @@ type consumerCommands struct {
 	Migrate migrateCommand `cmd:"" help:"Create the tables, or bring them up to date."`
 	Stock   stockCommands  `cmd:"" help:"Read and change stock levels."`
 	Audit   auditCommand   `cmd:"" help:"Hold every row of the database against what is promised of it."`
+	Group   groupCommands  `cmd:"" help:"Look at the consumer group, and move its place in the log."`
 	Doctor  doctorCommand  `cmd:"" help:"Examine everything a consumer needs, and say how to mend it."`
 	Health  healthCommand  `cmd:"" help:"Ask the instance that runs on this machine how it is."`
 	Version versionCommand `cmd:"" help:"Say which build this is."`

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -87,7 +88,7 @@ func OpenInstance(ctx context.Context, s ConsumerSettings, o Options) (_ *Instan
 			i.Close()
 		}
 	}()
-	i.client, err = s.Kafka.Client("order-consumer")
+	i.client, err = s.Kafka.Client(memberName())
 	if err != nil {
 		return nil, &failure{code: ExitUsage, err: err}
 	}
@@ -107,6 +108,16 @@ func OpenInstance(ctx context.Context, s ConsumerSettings, o Options) (_ *Instan
 	i.observe()
 	i.publisher = i.client.NewPublisher(i.metrics)
 	return i, nil
+}
+
+// memberName is what brokers, and whoever asks them about the group, call this
+// process: with the machine and the process in it, so that it can be stopped.
+func memberName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("order-consumer@%s/%d", host, os.Getpid())
 }
 
 func (i *Instance) openLock() error {

@@ -144,10 +144,12 @@ type Group struct {
 
 // Member is one member of a group.
 type Member struct {
+	ID       string // the coordinator's name for it, which no other member has
 	ClientID string
 	Host     string
-	// Partitions is how many it has been given.
+	// Partitions is how many it has been given, Assigned which, by topic.
 	Partitions int
+	Assigned   map[string][]int
 }
 
 // DescribeGroup asks the group's coordinator about it.
@@ -179,9 +181,13 @@ func (c *Client) describeGroup(ctx context.Context, group string) (Group, error)
 func newGroup(g kafkago.DescribeGroupsResponseGroup) Group {
 	group := Group{State: g.GroupState}
 	for _, m := range g.Members {
-		member := Member{ClientID: m.ClientID, Host: strings.TrimPrefix(m.ClientHost, "/")}
+		member := Member{
+			ID: m.MemberID, ClientID: m.ClientID, Host: strings.TrimPrefix(m.ClientHost, "/"),
+			Assigned: make(map[string][]int),
+		}
 		for _, topic := range m.MemberAssignments.Topics {
 			member.Partitions += len(topic.Partitions)
+			member.Assigned[topic.Topic] = append(member.Assigned[topic.Topic], topic.Partitions...)
 		}
 		group.Members = append(group.Members, member)
 	}

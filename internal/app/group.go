@@ -1,0 +1,104 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/order"
+)
+
+// groupCommands look at the consumer group and move its place in the log.
+type groupCommands struct {
+	Describe groupDescribeCommand `cmd:"" help:"Show who is in the group and how far it has come."`
+	Reset    groupResetCommand    `cmd:"" help:"Make the group read on from another place. Shows what it would do; --execute does it."`
+}
+
+// groupCommand is the part of a command that works on the group alone.
+type groupCommand struct {
+	Kafka KafkaSettings `embed:""`
+	Group GroupSettings `embed:""`
+	OutputSettings
+}
+
+// open reaches the brokers. The caller closes the client.
+func (c *groupCommand) open(ctx context.Context, s *session) (*kafka.Client, error) {
+	client, err := c.Kafka.Client(s.name + "-group")
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	reach, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	_, err = client.Ping(reach)
+	if err != nil {
+		client.Close()
+		return nil, kafkaFailure(ctx, client, err)
+	}
+	return client, nil
+}
+
+// kafkaFailure gives an error of the brokers its code and the next command.
+func kafkaFailure(ctx context.Context, client *kafka.Client, err error) error {
+	if _, told := errors.AsType[*failure](err); told || err == nil || ctx.Err() != nil {
+		return err
+	}
+	return &failure{
+		code: ExitUnreachable,
+		err:  fmt.Errorf("no answer from Kafka at %s: %w", strings.Join(client.Brokers(), ", "), err),
+		try:  "scripts/servers up, and set KAFKA_BROKERS to what it prints",
+	}
+}
+
+// consumedTopics are the topics the group reads that are there: the input, the
+// tiers of the settings, and those of former settings. missing are those of the
+// settings that are not.
+func consumedTopics(ctx context.Context, client *kafka.Client, g GroupSettings) (found, missing []string, err error) {
+	wanted := g.topics().Consumed()
+	former, err := client.TopicsWithPrefix(ctx, order.TierPrefix(g.Topic, g.Group))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range former {
+		if !slices.Contains(wanted, name) {
+			wanted = append(wanted, name)
+		}
+	}
+	there, err := client.DescribeTopics(ctx, wanted)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range wanted {
+		if _, ok := there[name]; ok {
+			found = append(found, name)
+		} else {
+			missing = append(missing, name)
+		}
+	}
+	return found, missing, nil
+}
+
+// noTopic is the failure of a command whose topic is not there.
+func noTopic(client *kafka.Client, name, program string) error {
+	return &failure{
+		code: ExitNothing,
+		err:  fmt.Errorf("topic %s at %s does not exist", name, strings.Join(client.Brokers(), ", ")),
+		try:  program + " run, which creates its topics, or set ORDERS_TOPIC and ORDERS_GROUP",
+	}
+}
+
+// stopMembers is the failure of what cannot be done while members read.
+func stopMembers(group string, members []kafka.Member, again string) error {
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = m.ClientID + " at " + m.Host
+	}
+	return &failure{
+		code: ExitFailed,
+		err: fmt.Errorf("group %s is active: %s (%s); a member overwrites any offset that is set while it reads",
+			group, counted(len(members), "member"), strings.Join(names, ", ")),
+		try: "stop them (SIGTERM, docker compose stop consumer, or kubectl scale deploy/consumer --replicas=0), then: " + again,
+	}
+}

@@ -1,0 +1,243 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"orderconsumer/internal/kafka"
+)
+
+// resetTarget is the place a group is to read on from. Exactly one of offset,
+// at, rows, and neither (start or end) says which.
+type resetTarget struct {
+	start, end bool
+	offset     *int64
+	at         time.Time
+	rows       map[place]int64 // from a file
+	group      string          // that the file is of; empty when it does not say
+}
+
+// target reads --to.
+func (c *groupResetCommand) target(now time.Time) (resetTarget, error) {
+	switch c.To {
+	case "start":
+		return resetTarget{start: true}, nil
+	case "end":
+		return resetTarget{end: true}, nil
+	}
+	if offset, err := strconv.ParseInt(c.To, 10, 64); err == nil && offset >= 0 {
+		return resetTarget{offset: &offset}, nil
+	}
+	at, wrong := parseMoment(c.To, now, time.Local)
+	if wrong == nil && at.After(now) {
+		return resetTarget{}, usage("--to: %s is in the future (it is %s now): for what comes next say end", utc(at), utc(now))
+	}
+	if wrong == nil {
+		return resetTarget{at: at}, nil
+	}
+	file, err := os.Open(c.To)
+	if errors.Is(err, os.ErrNotExist) {
+		return resetTarget{}, usage("--to: %q is not start, end, an offset, a time or a file: a time is %s", c.To, momentForms)
+	}
+	if err != nil {
+		return resetTarget{}, usage("--to: %w", err)
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	target, err := readOffsets(file)
+	if err == nil && target.group != "" && target.group != c.Group.Group {
+		err = fmt.Errorf("it is of group %s, not of %s", target.group, c.Group.Group)
+	}
+	if err != nil {
+		return resetTarget{}, usage("--to: file %s: %w", c.To, err)
+	}
+	return target, nil
+}
+
+// maxOffsetsFile is far above the largest group.
+const maxOffsetsFile = 16 << 20
+
+// readOffsets reads what group describe and group reset write, as json or as
+// jsonl. What matters of it is what was committed.
+func readOffsets(from io.Reader) (resetTarget, error) {
+	type row struct {
+		Topic     string           `json:"topic"`
+		Partition *int             `json:"partition"`
+		Committed *json.RawMessage `json:"committed"`
+	}
+	var whole struct {
+		Group      string `json:"group"`
+		Partitions []row  `json:"partitions"`
+		row
+	}
+	t := resetTarget{rows: make(map[place]int64)}
+	dec := json.NewDecoder(io.LimitReader(from, maxOffsetsFile))
+	for {
+		whole.Partitions, whole.row = nil, row{}
+		err := dec.Decode(&whole)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return t, fmt.Errorf("want what group describe -o json writes: %w", err)
+		}
+		if whole.Group != "" {
+			t.group = whole.Group
+		}
+		rows := whole.Partitions
+		if whole.row.Topic != "" {
+			rows = append(rows, whole.row)
+		}
+		for _, r := range rows {
+			if r.Topic == "" || r.Partition == nil {
+				return t, fmt.Errorf("want what group describe -o json writes: a partition lacks topic or partition")
+			}
+			offset := int64(kafka.NoCommit)
+			if r.Committed != nil && !bytes.Equal(*r.Committed, []byte("null")) {
+				err = json.Unmarshal(*r.Committed, &offset)
+				if err != nil || offset < 0 {
+					return t, fmt.Errorf("committed of %s/%d is %s, want an offset or null", r.Topic, *r.Partition, *r.Committed)
+				}
+			}
+			t.rows[place{r.Topic, *r.Partition}] = offset
+		}
+	}
+	if len(t.rows) == 0 {
+		return t, errors.New("want what group describe -o json writes: no partition is in it")
+	}
+	return t, nil
+}
+
+// plan resolves the target for every partition that is meant.
+func (c *groupResetCommand) plan(ctx context.Context, s *session, client *kafka.Client, target resetTarget) (*resetPlan, error) {
+	topics, err := c.meant(ctx, s, client, target)
+	if err != nil {
+		return nil, err
+	}
+	positions, err := client.Positions(ctx, c.Group.Group, topics)
+	if err != nil {
+		return nil, err
+	}
+	positions = slices.DeleteFunc(positions, func(p kafka.Position) bool {
+		return len(c.Partitions) > 0 && !slices.Contains(c.Partitions, p.Partition)
+	})
+	if len(positions) == 0 {
+		return nil, &failure{code: ExitNothing, err: fmt.Errorf("no partition %v in %v", c.Partitions, topics), try: s.name + " group describe"}
+	}
+	resolve, err := c.resolver(ctx, s, client, target, topics)
+	if err != nil {
+		return nil, err
+	}
+	plan := &resetPlan{Group: c.Group.Group, To: c.To}
+	if !target.at.IsZero() {
+		plan.To = utc(target.at)
+		s.say("%s is %s", c.To, plan.To)
+	}
+	for _, p := range positions {
+		to, asked, err := resolve(p)
+		if err != nil {
+			return nil, err
+		}
+		if !asked {
+			continue
+		}
+		row := newResetRow(p, to)
+		plan.Again, plan.Skipped = plan.Again+row.Again, plan.Skipped+row.Skipped
+		plan.Partitions = append(plan.Partitions, row)
+	}
+	for at := range target.rows {
+		if len(c.Partitions) == 0 && !slices.ContainsFunc(positions, func(p kafka.Position) bool { return at == place{p.Topic, p.Partition} }) {
+			return nil, &failure{code: ExitFailed, err: fmt.Errorf("file %s names %s/%d, which does not exist", c.To, at.topic, at.partition), try: s.name + " group describe"}
+		}
+	}
+	return plan, nil
+}
+
+// meant are the topics to reset.
+func (c *groupResetCommand) meant(ctx context.Context, s *session, client *kafka.Client, target resetTarget) ([]string, error) {
+	found, _, err := consumedTopics(ctx, client, c.Group)
+	if err != nil {
+		return nil, err
+	}
+	wanted := c.Topics
+	switch {
+	case slices.Equal(wanted, []string{"all"}):
+		wanted = found
+	case len(wanted) == 0 && target.rows != nil:
+		for at := range target.rows {
+			if !slices.Contains(wanted, at.topic) {
+				wanted = append(wanted, at.topic)
+			}
+		}
+		slices.Sort(wanted)
+	case len(wanted) == 0:
+		wanted = []string{c.Group.Topic}
+	}
+	for _, name := range wanted {
+		if slices.Contains(found, name) {
+			continue
+		}
+		if slices.Contains(c.Group.topics().Consumed(), name) || len(found) == 0 {
+			return nil, noTopic(client, name, s.name)
+		}
+		return nil, usage("group %s does not read %s; it reads %v", c.Group.Group, name, found)
+	}
+	if len(wanted) == 0 {
+		return nil, noTopic(client, c.Group.Topic, s.name)
+	}
+	return wanted, nil
+}
+
+// resolver tells the offset that the target is in a partition; asked is false
+// when it says nothing about it.
+func (c *groupResetCommand) resolver(ctx context.Context, s *session, client *kafka.Client, t resetTarget, topics []string) (func(kafka.Position) (to int64, asked bool, err error), error) {
+	switch {
+	case t.start:
+		return func(p kafka.Position) (int64, bool, error) { return p.First, true, nil }, nil
+	case t.end:
+		return func(p kafka.Position) (int64, bool, error) { return p.End, true, nil }, nil
+	case t.offset != nil:
+		return func(p kafka.Position) (int64, bool, error) { return *t.offset, true, c.within(s, p, *t.offset) }, nil
+	case t.rows != nil:
+		return func(p kafka.Position) (int64, bool, error) {
+			offset, asked := t.rows[place{p.Topic, p.Partition}]
+			if !asked {
+				return 0, false, nil
+			}
+			return offset, true, c.within(s, p, offset)
+		}, nil
+	}
+	at := make(map[string]map[int]int64)
+	for _, topic := range topics {
+		offsets, err := client.OffsetsAt(ctx, topic, t.at)
+		if err != nil {
+			return nil, err
+		}
+		at[topic] = offsets
+	}
+	return func(p kafka.Position) (int64, bool, error) {
+		if offset, ok := at[p.Topic][p.Partition]; ok {
+			return min(max(offset, p.First), p.End), true, nil
+		}
+		return p.End, true, nil // nothing was appended since
+	}, nil
+}
+
+// within refuses an offset that the partition does not have.
+func (c *groupResetCommand) within(s *session, p kafka.Position, offset int64) error {
+	if offset == kafka.NoCommit || offset >= p.First && offset <= p.End {
+		return nil
+	}
+	return &failure{
+		code: ExitUsage,
+		err:  fmt.Errorf("%s/%d has no offset %d: it holds %d up to %d, and the next one gets %d", p.Topic, p.Partition, offset, p.First, p.End-1, p.End),
+		try:  s.name + " group reset --to start, or --only-partitions with those that have it",
+	}
+}

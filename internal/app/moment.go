@@ -1,0 +1,62 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"orderconsumer/internal/order"
+)
+
+// momentForms says how a moment may be written, for help texts and complaints.
+const momentForms = "RFC 3339 (2026-11-23T01:02:03Z), a date or a date and time of this machine's zone " +
+	"(2026-11-23, 2026-11-23T09:02), or how long ago (15m, 2h30m, 3d)"
+
+// localForms are moments without a zone; they are of the zone of this machine,
+// as whoever types them means them.
+var localForms = []string{
+	"2006-01-02", "2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02T15:04:05.999999999",
+	"2006-01-02 15:04", "2006-01-02 15:04:05", "2006-01-02 15:04:05.999999999",
+}
+
+// parseMoment reads a moment. zone is for those that name none, now is what
+// those that say how long ago are counted from.
+func parseMoment(text string, now time.Time, zone *time.Location) (time.Time, error) {
+	text = strings.TrimSpace(text)
+	if t, err := time.Parse(time.RFC3339Nano, strings.Replace(text, " ", "T", 1)); err == nil {
+		return t.UTC(), nil
+	}
+	for _, form := range localForms {
+		if t, err := time.ParseInLocation(form, text, zone); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	ago, err := parseAgo(strings.TrimSpace(strings.TrimSuffix(text, "ago")))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q is no time: want %s", text, momentForms)
+	}
+	return now.Add(-ago).UTC(), nil
+}
+
+// parseAgo reads a duration that may begin with days: 3d, 1d12h.
+func parseAgo(text string) (time.Duration, error) {
+	days := time.Duration(0)
+	if before, rest, found := strings.Cut(text, "d"); found {
+		d, err := time.ParseDuration(before + "h") // days are hours, 24 of them
+		if err != nil {
+			return 0, err
+		}
+		days, text = 24*d, rest
+		if text == "" {
+			text = "0s"
+		}
+	}
+	rest, err := time.ParseDuration(text)
+	if err == nil && (days < 0 || rest < 0) {
+		err = fmt.Errorf("%q is in the future", text)
+	}
+	return days + rest, err
+}
+
+// utc is a moment as answers show it.
+func utc(t time.Time) string { return t.UTC().Format(order.TimeFormat) }
