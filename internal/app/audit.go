@@ -10,13 +10,16 @@ import (
 	"strings"
 	"time"
 
+	"orderconsumer/internal/audit"
 	"orderconsumer/internal/stock"
 )
 
-// auditCommand holds every row against what is promised of it.
+// auditCommand holds every row against what is promised of it, and the log
+// against the rows.
 type auditCommand struct {
 	databaseCommand
 	OutputSettings
+	LogAuditSettings
 }
 
 // auditTalk is how long an audit may take before it says where it is, and how
@@ -30,6 +33,9 @@ func (c *auditCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer l.Close() //nolint:errcheck // it was only read
+	if c.Log {
+		return c.auditLog(ctx, s, l)
+	}
 	w := auditWriter{OutputSettings: c.OutputSettings, to: s.stdout}
 	said := time.Now()
 	summary, err := l.Audit(ctx, stock.AuditOptions{
@@ -56,12 +62,34 @@ func (c *auditCommand) Run(ctx context.Context, s *session) error {
 	return nil
 }
 
-// shownFinding is a finding as it is written for programs.
+// shownFinding is a finding as it is written for programs: for producer replay
+// one about an event, for consumer stock add one about goods.
 type shownFinding struct {
-	Rule    stock.Rule `json:"rule"`
-	OrderID string     `json:"order_id,omitempty"`
-	GoodsID string     `json:"goods_id,omitempty"`
-	Detail  string     `json:"detail"`
+	Rule      audit.Rule  `json:"rule"`
+	OrderID   string      `json:"order_id,omitempty"`
+	GoodsID   string      `json:"goods_id,omitempty"`
+	Topic     string      `json:"topic,omitempty"` // where the event stands
+	Partition *int        `json:"partition,omitempty"`
+	Offset    *int64      `json:"offset,omitempty"`
+	Items     []shownItem `json:"items,omitempty"` // what an order without event has taken
+	Detail    string      `json:"detail"`
+}
+
+// shownItem is one goods of an order, as events write it.
+type shownItem struct {
+	GoodsID string `json:"goods_id"`
+	Num     int64  `json:"num"`
+}
+
+func newShownFinding(f *audit.Finding) shownFinding {
+	row := shownFinding{Rule: f.Rule, OrderID: f.Order, GoodsID: f.Goods, Detail: f.Detail}
+	if f.At.Topic != "" {
+		row.Topic, row.Partition, row.Offset = f.At.Topic, &f.At.Partition, &f.At.Offset
+	}
+	for _, line := range f.Lines {
+		row.Items = append(row.Items, shownItem{GoodsID: line.Goods, Num: line.Num})
+	}
+	return row
 }
 
 // shownSummary is the summary as it is written for programs.
@@ -97,15 +125,23 @@ func (w *auditWriter) json(v any) string {
 	return string(text)
 }
 
-// finding writes one finding.
+// finding writes one finding of the ledger.
 func (w *auditWriter) finding(f stock.Finding) {
-	row := shownFinding{Rule: f.Rule, OrderID: f.Order, GoodsID: f.Goods, Detail: f.Detail}
+	w.row(shownFinding{Rule: audit.Rule(f.Rule), OrderID: f.Order, GoodsID: f.Goods, Detail: f.Detail})
+}
+
+// row writes one finding.
+func (w *auditWriter) row(row shownFinding) {
 	switch {
 	case w.Output == "text":
 		if w.count == 0 {
 			w.print(auditRow, "RULE", "ORDER", "GOODS", "DETAIL")
 		}
-		w.print(auditRow, f.Rule, orDash(f.Order), orDash(f.Goods), f.Detail)
+		detail := row.Detail
+		if row.Topic != "" {
+			detail = fmt.Sprintf("%s/%d@%d: %s", row.Topic, *row.Partition, *row.Offset, detail)
+		}
+		w.print(auditRow, row.Rule, orDash(row.OrderID), orDash(row.GoodsID), detail)
 	case w.Output == "jsonl":
 		w.print("%s\n", w.json(row))
 	case w.count == 0:
@@ -126,8 +162,10 @@ func orDash(id string) string {
 	return shown(id)
 }
 
-// summary writes the end.
-func (w *auditWriter) summary(s stock.Summary) {
+// summary writes the end of an audit of the ledger.
+func (w *auditWriter) summary(s stock.Summary) { w.end(newShownSummary(s)) }
+
+func newShownSummary(s stock.Summary) shownSummary {
 	total := shownSummary{
 		Clean: s.Clean(), Findings: s.Findings, Orders: s.Orders, ByState: make(map[string]int64, len(s.ByState)),
 		Goods: s.Goods, Movements: s.Movements, Seconds: s.Took.Seconds(),
@@ -135,6 +173,11 @@ func (w *auditWriter) summary(s stock.Summary) {
 	for state, n := range s.ByState {
 		total.ByState[string(state)] = n
 	}
+	return total
+}
+
+// end writes the end: a line for a person, an object for programs.
+func (w *auditWriter) end(total fmt.Stringer) {
 	switch w.Output {
 	case "text":
 		w.print("%s\n", total)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"orderconsumer/internal/audit"
 	"orderconsumer/internal/embedded"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/stocktest"
@@ -75,7 +76,7 @@ func TestAudit(t *testing.T) {
 		}
 		var f shownFinding
 		err := json.Unmarshal([]byte(lines[1]), &f)
-		want := shownFinding{Rule: stock.RuleSum, GoodsID: "apple", Detail: "available 2, sum of movements 4"}
+		want := shownFinding{Rule: audit.Rule(stock.RuleSum), GoodsID: "apple", Detail: "available 2, sum of movements 4"}
 		if diff := cmp.Diff(want, f); diff != "" || err != nil {
 			t.Errorf("%v (-want +got):\n%s", err, diff)
 		}

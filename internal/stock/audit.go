@@ -49,8 +49,10 @@ type Summary struct {
 	Took      time.Duration
 }
 
-// AuditOptions is who is told about an audit while it runs. Both may be nil.
+// AuditOptions is who is told about an audit while it runs. Each may be nil.
 type AuditOptions struct {
+	// Order is shown every order that can be read. It must not keep the record.
+	Order func(*Record)
 	// Report is called for every finding.
 	Report func(Finding)
 	// Progress is called now and then with what was seen so far.

@@ -116,6 +116,8 @@ func (a *auditor) page(ctx context.Context, t *transaction, after string) ([]sto
 		if err != nil {
 			a.report(stock.Finding{Rule: stock.RuleState, Order: record.Order, Detail: err.Error()})
 			record.State = ""
+		} else if a.options.Order != nil {
+			a.options.Order(&record)
 		}
 		page = append(page, record)
 		return nil

@@ -1,0 +1,169 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/order"
+	"orderconsumer/internal/stock"
+)
+
+// waiting reads what waits in the retry tiers, one after the other: what moves
+// on meanwhile is met in the next one.
+func (a *auditor) waiting(ctx context.Context) error {
+	if len(a.tiers) > mostTiers {
+		return fmt.Errorf("%d retry topics, the most is %d", len(a.tiers), mostTiers)
+	}
+	for i, tier := range a.tiers {
+		positions, err := a.Log.Positions(ctx, a.Group, []string{tier})
+		if err != nil {
+			return err
+		}
+		var ranges []kafka.Range
+		total := int64(0)
+		for _, p := range positions {
+			ranges = append(ranges, kafka.Range{Topic: tier, Partition: p.Partition, From: p.End - p.Lag(), To: p.End})
+			total += p.Lag()
+		}
+		err = a.scan(ctx, ranges, total, func(m *order.Message) error {
+			a.summary.Waiting[tier]++
+			if c := a.cellOf(order.ParseDelivery(m).Origin); c != nil {
+				c.place = uint8(firstTier + i)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dead reads the dead letters.
+func (a *auditor) dead(ctx context.Context) error {
+	ranges, total, oldest, err := a.since(ctx, a.Topics.Dead)
+	if err != nil {
+		return err
+	}
+	a.letters = oldest
+	return a.scan(ctx, ranges, total, func(m *order.Message) error {
+		a.summary.DeadLetters++
+		// One that was redriven and waits is waiting, not dead.
+		if c := a.cellOf(order.ParseDelivery(m).Origin); c != nil && c.place == noPlace {
+			c.place = deadPlace
+		}
+		return nil
+	})
+}
+
+// outcomes reads what the shops were told.
+func (a *auditor) outcomes(ctx context.Context) error {
+	ranges, total, oldest, err := a.since(ctx, a.Topics.Results)
+	if err != nil {
+		return err
+	}
+	a.answers = oldest
+	return a.scan(ctx, ranges, total, func(m *order.Message) error {
+		o, err := order.DecodeOutcome(m.Value)
+		if err != nil {
+			return fmt.Errorf("%s/%d@%d is no outcome: does somebody else publish there: %w", m.Topic, m.Partition, m.Offset, err)
+		}
+		a.summary.Outcomes++
+		if c := a.cellOf(o.Origin); c != nil {
+			c.answers |= answerBit(o.Type)
+		}
+		return nil
+	})
+}
+
+// sinceSlack is how much later the clock of the shop that has published an event
+// may be than the consumer's.
+const sinceSlack = time.Hour
+
+// since are the parts of a topic in which something of the range can stand, and
+// when the oldest message was appended if older ones were removed.
+func (a *auditor) since(ctx context.Context, topic string) (ranges []kafka.Range, total int64, oldest time.Time, err error) {
+	positions, err := a.Log.Positions(ctx, a.Group, []string{topic})
+	if err != nil {
+		return nil, 0, time.Time{}, err
+	}
+	begin := make(map[int]int64)
+	if !a.Since.IsZero() {
+		begin, err = a.Log.OffsetsAt(ctx, topic, a.Since.Add(-sinceSlack))
+		if err != nil {
+			return nil, 0, time.Time{}, err
+		}
+	}
+	var cut []kafka.Position // partitions from which something was removed
+	for _, p := range positions {
+		from, ok := begin[p.Partition]
+		switch {
+		case a.Since.IsZero():
+			from = p.First
+		case !ok:
+			from = p.End // nothing is as young
+		}
+		ranges = append(ranges, kafka.Range{Topic: topic, Partition: p.Partition, From: from, To: p.End})
+		total += max(0, p.End-from)
+		if p.First > 0 {
+			p.Committed = p.First
+			cut = append(cut, p)
+		}
+	}
+	first, err := a.Log.Next(ctx, cut)
+	for i := range first {
+		if first[i].Time.After(oldest) {
+			oldest = first[i].Time
+		}
+	}
+	if err == nil && len(first) < len(cut) { // a partition of which all was removed
+		oldest = a.Now()
+	}
+	return ranges, total, oldest, err
+}
+
+// scan reads ranges; visit is called under the lock.
+func (a *auditor) scan(ctx context.Context, ranges []kafka.Range, total int64, visit func(*order.Message) error) error {
+	return a.Log.Scan(ctx, ranges, func(m order.Message) error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.read(1, total)
+		return visit(&m)
+	})
+}
+
+// ledger lets the ledger audit itself, and looks for orders of which the log
+// knows nothing.
+func (a *auditor) ledger(ctx context.Context) error {
+	var err error
+	a.summary.Ledger, err = a.Ledger.Audit(ctx, stock.AuditOptions{
+		Report: func(f stock.Finding) {
+			a.find(Finding{Rule: Rule(f.Rule), Order: f.Order, Goods: f.Goods, Detail: f.Detail})
+		},
+		Progress: func(now stock.Summary) {
+			if a.Progress != nil {
+				a.Progress(Progress{Step: a.said.Step, Read: now.Orders + now.Movements + now.Goods})
+			}
+		},
+		Order: a.origin,
+	})
+	return err
+}
+
+// origin holds an order's row against the event that it names. An event that
+// was not settled at the beginning, or that waited or was dead then, may have
+// been applied since it was looked at.
+func (a *auditor) origin(r *stock.Record) {
+	c := a.cellOf(r.Origin)
+	if c == nil || c.order == shortHash(r.Order) || c.place != noPlace || r.Origin.Offset >= a.sheets[r.Origin.Partition].settled {
+		return
+	}
+	f := Finding{Rule: RuleNoEvent, Order: r.Order, At: r.Origin,
+		Detail: fmt.Sprintf("%s since %s, but no event of this order stands there", r.State, r.DecidedAt.Format(order.TimeFormat))}
+	if r.State == stock.Deducted {
+		f.Lines = r.Lines
+	}
+	a.find(f)
+}

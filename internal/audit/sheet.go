@@ -1,0 +1,80 @@
+package audit
+
+import (
+	"hash/fnv"
+	"math"
+
+	"orderconsumer/internal/order"
+	"orderconsumer/internal/stock"
+)
+
+// cell is what is known about one event of the range: where a copy of it stands,
+// which outcomes name it as their origin, and of which order it is. It is kept
+// small, there are as many as offsets: of the order it has a short hash, so that
+// one of 65,535 orders without event is overlooked.
+type cell struct {
+	place   uint8  // noPlace, deadPlace, or the tier in which it waits
+	answers uint8  // bits
+	order   uint16 // zero when no event of an order stands there
+}
+
+const (
+	noPlace   = 0
+	firstTier = 1
+	deadPlace = 255
+	mostTiers = deadPlace - firstTier
+)
+
+// Bits of a cell's answers.
+const (
+	saidDeducted = 1 << iota
+	saidRejected
+	saidReleased
+	saidVoided
+	saidDead
+)
+
+// sheet is what is known about the events of one partition.
+type sheet struct {
+	from    int64 // offset of the first cell
+	settled int64 // offsets below were settled when the audit began
+	cells   []cell
+}
+
+// cellOf is what is known about the event at a place; nil when it is not in the
+// range.
+func (a *auditor) cellOf(at stock.Origin) *cell {
+	if at.Topic != a.Topics.Input {
+		return nil
+	}
+	s := a.sheets[at.Partition]
+	if s == nil || at.Offset < s.from || at.Offset >= s.from+int64(len(s.cells)) {
+		return nil
+	}
+	return &s.cells[at.Offset-s.from]
+}
+
+// shortHash tells orders apart; it is never zero.
+func shortHash(id string) uint16 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id)) // it cannot fail
+	return uint16(h.Sum32()%math.MaxUint16) + 1
+}
+
+// answerBit is the bit of a type of outcome; zero for an unknown type.
+func answerBit(outcome string) uint8 {
+	switch outcome {
+	case order.OutcomeDeducted:
+		return saidDeducted
+	case order.OutcomeRejected:
+		return saidRejected
+	case order.OutcomeReleased:
+		return saidReleased
+	case order.OutcomeVoided:
+		return saidVoided
+	case order.OutcomeDead:
+		return saidDead
+	default:
+		return 0
+	}
+}
