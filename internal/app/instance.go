@@ -249,23 +249,12 @@ func (i *Instance) consumer() *kafka.Consumer {
 	for _, topic := range i.formerTiers {
 		delays[topic] = order.MaxDelay // what the message says, within reason
 	}
-	return i.client.NewConsumer(kafka.ConsumerConfig{
-		Group:            s.Group.Group,
-		Topics:           i.consumed(),
-		Delays:           delays,
-		Ensure:           i.Prepare,
-		SessionTimeout:   s.Member.SessionTimeout,
-		RebalanceTimeout: s.Member.SessionTimeout + s.Member.DrainTimeout,
-		DrainTimeout:     s.Member.DrainTimeout,
-		CommitEvery:      s.Member.CommitEvery,
-		Window:           partitionWindow,
-		AcceptDataLoss:   s.Member.AcceptDataLoss,
-		Crash:            i.options.Crash,
-	}, i.newFlow, i.observer, i.log)
+	member := s.MemberConfig()
+	member.Topics, member.Delays, member.Ensure, member.Crash = i.consumed(), delays, i.Prepare, i.options.Crash
+	return i.client.NewConsumer(member, i.newFlow, i.observer, i.log)
 }
 
 func (i *Instance) newFlow() *order.Flow {
-	s := i.settings
 	deps := order.FlowDeps{
 		Ledger:    i.ledger,
 		Publisher: i.publisher,
@@ -274,33 +263,12 @@ func (i *Instance) newFlow() *order.Flow {
 		Crash:     i.options.Crash,
 	}
 	if i.locker != nil {
-		deps.Locker = goodsLocker{i.locker}
+		deps.Locker = GoodsLocker{i.locker}
 	}
 	if i.options.WrapLedger != nil {
 		deps.Ledger = i.options.WrapLedger(deps.Ledger)
 	}
-	return order.NewFlow(order.FlowConfig{
-		Topics:  s.Group.topics(),
-		Group:   s.Group.Group,
-		Workers: s.Flow.Workers,
-		Scheduler: order.SchedulerConfig{
-			MaxBatch:        s.Flow.BatchSize,
-			MaxBatchLines:   s.Flow.BatchLines,
-			LookAhead:       lookAhead * s.Flow.BatchSize,
-			MaxWaiting:      s.Flow.MaxWaiting,
-			MaxWaitingBytes: s.Flow.MaxWaitingBytes,
-			ClaimAfter:      s.Flow.ClaimAfter,
-		},
-		LockBudget:         s.Lock.Budget,
-		LockRequired:       s.Lock.Mode == lockRequired,
-		TransactionTimeout: s.Flow.TransactionTimeout,
-		Horizon:            s.Dedup.Horizon,
-		Breaker: order.BreakerConfig{
-			Window:   deadWindow,
-			MinDead:  s.Flow.MinDead,
-			MaxRatio: s.Flow.MaxDeadRatio,
-		},
-	}, deps)
+	return order.NewFlow(i.settings.FlowConfig(), deps)
 }
 
 // measureLag tells the metrics how far behind the group is.

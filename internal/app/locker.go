@@ -9,11 +9,11 @@ import (
 	"orderconsumer/internal/order"
 )
 
-// goodsLocker is the set lock as the flow knows it.
-type goodsLocker struct{ *lock.Locker }
+// GoodsLocker is the set lock as the flow knows it.
+type GoodsLocker struct{ *lock.Locker }
 
 // Lock implements order.Locker.
-func (l goodsLocker) Lock(ctx context.Context, goods []string) (order.Lease, error) {
+func (l GoodsLocker) Lock(ctx context.Context, goods []string) (order.Lease, error) {
 	lease, err := l.Locker.Lock(ctx, goods)
 	if err == nil {
 		return lease, nil

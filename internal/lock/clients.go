@@ -1,8 +1,10 @@
 package lock
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"time"
 
@@ -26,6 +28,9 @@ type ClientConfig struct {
 	// PoolSize is the number of connections kept to one server. Default ten for
 	// each CPU.
 	PoolSize int
+
+	// Dial replaces the network; nil means TCP.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // NewClients makes one client for each URL (redis:// or, with TLS, rediss://,
@@ -55,6 +60,7 @@ func NewClients(urls []string, cfg ClientConfig) ([]redis.UniversalClient, error
 		opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = cfg.Timeout, cfg.Timeout, cfg.Timeout
 		opt.PoolTimeout = cfg.Timeout
 		opt.PoolSize = cfg.PoolSize
+		opt.Dialer = cfg.Dial
 		opt.ContextTimeoutEnabled = true // or a context's deadline is ignored
 		opt.MaxRetries = -1              // never: see above
 		opt.DialerRetries = 1

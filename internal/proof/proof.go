@@ -13,7 +13,6 @@ import (
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/stock"
-	"orderconsumer/internal/stock/ledger"
 	"orderconsumer/internal/workload"
 )
 
@@ -60,11 +59,18 @@ type books struct {
 	levels  map[string]stock.Level
 }
 
+// Ledger is what is read of the ledger.
+type Ledger interface {
+	Audit(ctx context.Context, o stock.AuditOptions) (stock.Summary, error)
+	Records(ctx context.Context, orders []string) (map[string]stock.Record, error)
+	Levels(ctx context.Context, goods []string) (map[string]stock.Level, error)
+}
+
 // Case is what there is to examine. The consumers must have stopped, and the
 // topics must hold nothing from before.
 type Case struct {
 	Client *kafka.Client
-	Ledger *ledger.Ledger
+	Ledger Ledger
 	Group  string
 	Topics order.Topics
 	// Delivered is all that ever came in, by goods.
