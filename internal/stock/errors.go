@@ -24,6 +24,10 @@ var (
 	// changed.
 	ErrInvalid = errors.New("invalid request")
 
+	// ErrOverloaded: the database is asked for levels as much as it may be. It was
+	// not asked; nothing is wrong with the request.
+	ErrOverloaded = errors.New("too much is asked of the database")
+
 	// ErrNotFound: no such order or goods.
 	ErrNotFound = errors.New("not found")
 )
