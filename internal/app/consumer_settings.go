@@ -116,6 +116,7 @@ type ConsumerSettings struct {
 	Flow     FlowSettings     `embed:""`
 	Member   MemberSettings   `embed:""`
 	Dedup    DedupSettings    `embed:""`
+	Cache    CacheSettings    `embed:""`
 	HTTP     string           `name:"http" env:"HTTP_ADDR" default:"localhost:8080" help:"Address of the API, health and metrics; empty for none. Only this machine is served unless told otherwise."`
 }
 
@@ -176,6 +177,7 @@ func (s ConsumerSettings) validate() error {
 		s.Member.SessionTimeout, s.Member.DrainTimeout)
 	check(s.Member.CommitEvery > 0, "commit-every: want more than 0, got %s", s.Member.CommitEvery)
 	errs = append(errs, s.Dedup.check())
+	errs = append(errs, s.Cache.check())
 	return errors.Join(errs...)
 }
 

@@ -55,7 +55,7 @@ func (s *shop) spawn(flags ...string) *process {
 		"--database-url=" + g.Database.URL,
 		"--group=" + g.Group.Group, "--topic=" + g.Group.Topic,
 		"--retry-after=" + g.Group.RetryAfter[0].String() + "," + g.Group.RetryAfter[1].String(),
-		"--lock-prefix=" + g.Lock.Prefix, "--session-timeout=" + g.Member.SessionTimeout.String(),
+		"--lock-prefix=" + g.Lock.Prefix, "--cache-prefix=" + g.Cache.Prefix, "--session-timeout=" + g.Member.SessionTimeout.String(),
 		"--drain-timeout=" + g.Member.DrainTimeout.String(),
 	}, flags...)
 	cmd := exec.Command(exe, args...)

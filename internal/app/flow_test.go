@@ -44,6 +44,8 @@ func newShop(t *testing.T, change ...func(*ConsumerSettings)) *shop {
 		Lock:     LockSettings{Mode: "optional", Expiry: 3 * time.Second, Budget: 5 * time.Second, Prefix: testkit.Unique("lock") + ":{goods}:"},
 		Flow: FlowSettings{Workers: 2, BatchSize: 100, BatchLines: 1000, MaxWaiting: 1000, MaxWaitingBytes: 1 << 20,
 			ClaimAfter: 100 * time.Millisecond, TransactionTimeout: 10 * time.Second, MaxDeadRatio: 0.5, MinDead: 100},
+		Cache: CacheSettings{Mode: "on", TTL: 10 * time.Second, Stale: 5 * time.Second, UnknownTTL: time.Second, UnknownMost: 1000,
+			Rebuilds: 4, Prefix: testkit.Unique("stock") + ":{level}:"},
 		Member: MemberSettings{SessionTimeout: 6 * time.Second, DrainTimeout: 3 * time.Second, CommitEvery: 20 * time.Millisecond},
 	}
 	for _, c := range change {

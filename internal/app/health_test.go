@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"testing"
 
+	"orderconsumer/internal/stock/cache"
 	"orderconsumer/internal/telemetry"
 	"orderconsumer/internal/testkit"
 	"orderconsumer/internal/web"
@@ -17,9 +18,15 @@ import (
 func serve(t *testing.T, h *telemetry.Health) string {
 	t.Helper()
 	l := testkit.Start(t).OpenLedger(t)
+	metrics := telemetry.NewMetrics(telemetry.MetricsConfig{})
+	levels, err := cache.New(cache.Config{}, cache.Deps{Source: l, Observer: metrics})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(levels.Close)
 	bound := make(chan net.Addr, 1)
 	server, err := web.New(web.Config{Addr: "127.0.0.1:0", OnListen: func(a net.Addr) { bound <- a }}, web.Deps{
-		Orders: l, Levels: levels{l}, Health: h, Metrics: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler),
+		Orders: l, Levels: levels, Health: h, Metrics: http.NotFoundHandler(), Requests: metrics, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

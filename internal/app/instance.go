@@ -54,9 +54,10 @@ type Options struct {
 // Instance is one running consumer, wired like this:
 //
 //	kafka.Consumer -> order.Flow -> lock.Locker -> ledger.Ledger
-//	      ^              |                            ^
-//	      | watermark    v                            |
-//	      +------- kafka.Publisher          web.Server (reads)
+//	      ^              |                           ^    |
+//	      | watermark    v                     reads |    | commits
+//	      +------- kafka.Publisher                   |    v
+//	                               web.Server -> cache.Cache
 //
 // The consumer makes a flow for each generation. Everything reports to the
 // observer, which feeds metrics, health and log.
@@ -69,6 +70,7 @@ type Instance struct {
 	redis     []redis.UniversalClient
 	locker    *lock.Locker // nil: the lock is off
 	ledger    *ledger.Ledger
+	levels    levels
 	metrics   *telemetry.Metrics
 	health    *telemetry.Health
 	observer  *observer
@@ -106,6 +108,10 @@ func OpenInstance(ctx context.Context, s ConsumerSettings, o Options) (_ *Instan
 	}
 	i.ledger.CrashAt(o.Crash)
 	i.observe()
+	err = i.openCache()
+	if err != nil {
+		return nil, &failure{code: ExitUsage, err: err}
+	}
 	i.publisher = i.client.NewPublisher(i.metrics)
 	return i, nil
 }
@@ -155,6 +161,9 @@ func (i *Instance) observe() {
 	default:
 		health.Optional = append(health.Optional, telemetry.DependencyRedis)
 	}
+	if i.settings.Cache.Mode != cacheOff {
+		health.Optional = append(health.Optional, telemetry.DependencyCache)
+	}
 	i.health = telemetry.NewHealth(health)
 	i.observer = newObserver(i.metrics, i.health, i.log, i.options.OnSettled)
 }
@@ -171,6 +180,7 @@ func (i *Instance) Close() {
 	for _, client := range i.redis {
 		errs = append(errs, client.Close())
 	}
+	errs = append(errs, i.levels.close())
 	if i.ledger != nil {
 		errs = append(errs, i.ledger.Close())
 	}
@@ -203,6 +213,7 @@ func (i *Instance) Run(take, work context.Context) error {
 	}
 	group.Go(func() error { i.health.Poll(around, telemetry.PollConfig{Checks: i.checks()}); return nil })
 	group.Go(func() error { i.measureLag(around); return nil })
+	group.Go(func() error { i.levels.run(around); return nil })
 	group.Go(func() error {
 		defer stopAround()
 		// An API that cannot be served ends the consumer too.
@@ -217,11 +228,12 @@ func (i *Instance) Run(take, work context.Context) error {
 
 func (i *Instance) server() (*web.Server, error) {
 	return web.New(web.Config{Addr: i.settings.HTTP, OnListen: i.options.OnListen}, web.Deps{
-		Orders:  i.ledger,
-		Levels:  levels{i.ledger},
-		Health:  i.health,
-		Metrics: i.metrics.Handler(),
-		Log:     i.log,
+		Orders:   i.ledger,
+		Levels:   i.levels,
+		Health:   i.health,
+		Metrics:  i.metrics.Handler(),
+		Requests: i.metrics,
+		Log:      i.log,
 	})
 }
 
@@ -236,6 +248,9 @@ func (i *Instance) checks() []telemetry.Check {
 	}
 	if i.locker != nil {
 		checks = append(checks, telemetry.Check{Name: telemetry.DependencyRedis, Probe: i.locker.Ping})
+	}
+	if i.levels.store != nil {
+		checks = append(checks, telemetry.Check{Name: telemetry.DependencyCache, Probe: i.levels.store.Ping})
 	}
 	return checks
 }

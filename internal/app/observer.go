@@ -88,6 +88,22 @@ func (o *observer) LockFailed(reason string) {
 	}
 }
 
+// CacheStore implements cache.Observer.
+func (o *observer) CacheStore(err error) {
+	o.Metrics.CacheStore(err)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	const key = "cache"
+	switch {
+	case err == nil && !o.said[key].IsZero():
+		delete(o.said, key)
+		o.log.Info("the cache answers again")
+	case err != nil && time.Since(o.said[key]) > pauseEvery:
+		o.said[key] = time.Now()
+		o.log.Warn("the cache does not answer; levels come from the database, as many at a time as it allows", "error", err)
+	}
+}
+
 // Joined implements kafka.Observer.
 func (o *observer) Joined(joined bool) { o.health.Joined(joined) }
 

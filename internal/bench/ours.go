@@ -78,6 +78,7 @@ func (m *measurement) settings() (app.ConsumerSettings, error) {
 	settings.Database.URL = m.Servers.DatabaseURL
 	settings.Group.Topic, settings.Group.Group = m.Topic, m.Group
 	settings.Lock.Prefix = "lock:{" + m.Group + "}:" // of the same length as the default, about
+	settings.Cache.Prefix = "stock:{" + m.Group + "}:"
 	settings.HTTP = ""
 	if m.Ours.Workers > 0 {
 		settings.Flow.Workers = m.Ours.Workers

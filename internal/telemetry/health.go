@@ -14,6 +14,7 @@ const (
 	DependencyDatabase = "database"
 	DependencyRedis    = "redis"
 	DependencyKafka    = "kafka"
+	DependencyCache    = "cache"
 )
 
 // Lines of a report that are not named by a caller.

@@ -49,6 +49,8 @@ type Metrics struct {
 	registry *prometheus.Registry
 	flowMetrics
 	logMetrics
+	cacheMetrics
+	httpMetrics
 }
 
 // NewMetrics returns metrics with a registry of their own, so that two of them
@@ -62,6 +64,8 @@ func NewMetrics(cfg MetricsConfig) *Metrics {
 	r := registrar{m.registry}
 	m.flowMetrics = newFlowMetrics(r)
 	m.logMetrics = newLogMetrics(r, cfg.Group)
+	m.cacheMetrics = newCacheMetrics(r)
+	m.httpMetrics = newHTTPMetrics(r)
 	r.gauge("order_workers_limit", "Workers there are to hold a batch.").Set(float64(cfg.WorkersLimit))
 	r.gaugeVec("order_build_info", "Always 1; the labels say which build this is.",
 		"version", "revision", "goversion").

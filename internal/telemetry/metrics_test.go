@@ -41,6 +41,13 @@ func exercised() *Metrics {
 	m.Lag("orders", 3, 12, 2*time.Second)
 	m.CommitFailed()
 	m.LostToRetention(1)
+	m.CacheLookups("hit", 3)
+	m.CacheRebuilt(200, 3*time.Millisecond, nil)
+	m.CacheRefreshed(40, 2*time.Millisecond)
+	m.CacheRefreshLost(1)
+	m.CacheStore(errors.New("gone"))
+	m.Served("/v1/stock/{goods_id}", "GET", 200, time.Millisecond)
+	m.Served("", "BREW", 404, time.Millisecond)
 	return m
 }
 
@@ -54,7 +61,8 @@ func TestTheNamesAreThoseThatDashboardsQuery(t *testing.T) {
 	}
 	var lines []string
 	for _, f := range families {
-		if !strings.HasPrefix(f.GetName(), "order_") && !strings.HasPrefix(f.GetName(), "messaging_") {
+		if !strings.HasPrefix(f.GetName(), "order_") && !strings.HasPrefix(f.GetName(), "messaging_") &&
+			!strings.HasPrefix(f.GetName(), "http_") {
 			continue
 		}
 		labels := map[string]bool{}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +79,8 @@ var goldenCases = []goldenCase{
 	{name: "level_id_invalid", target: "/v1/stock/%FF", route: "/v1/stock/{goods_id}", status: 400},
 	{name: "level_unavailable", target: "/v1/stock/421", route: "/v1/stock/{goods_id}", status: 503,
 		fail: stock.ErrUnavailable},
+	{name: "level_overloaded", target: "/v1/stock/421", route: "/v1/stock/{goods_id}", status: 503,
+		fail: stock.ErrOverloaded},
 	{name: "level_timeout", target: "/v1/stock/421", route: "/v1/stock/{goods_id}", status: 504,
 		fail: context.DeadlineExceeded},
 	{name: "level_internal", target: "/v1/stock/421", route: "/v1/stock/{goods_id}", status: 500,
@@ -96,6 +99,8 @@ var goldenCases = []goldenCase{
 		fail: context.DeadlineExceeded},
 	{name: "levels_unavailable", target: "/v1/stock?goods_id=421", route: "/v1/stock", status: 503,
 		fail: stock.ErrUnavailable},
+	{name: "levels_overloaded", target: "/v1/stock?goods_id=421", route: "/v1/stock", status: 503,
+		fail: stock.ErrOverloaded},
 	{name: "levels_internal", target: "/v1/stock?goods_id=421", route: "/v1/stock", status: 500,
 		fail: errors.New("user root, password hunter2")},
 	{name: "route_unknown", target: "/v2/orders?id=1", status: 404},
@@ -119,6 +124,21 @@ func (c goldenCase) ask(t *testing.T) (status int, header http.Header, body []by
 	return rec.Code, rec.Header(), rec.Body.Bytes()
 }
 
+// notModified asks once more, for another answer than the one of that tag.
+func (c goldenCase) notModified(t *testing.T, tag string) (status int) {
+	t.Helper()
+	r, err := http.NewRequest(c.method, c.target, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("If-None-Match", tag)
+	rec := setup(t).do(t, r)
+	if rec.Body.Len() > 0 {
+		t.Errorf("%s: %d has a body", c.name, rec.Code)
+	}
+	return rec.Code
+}
+
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	for _, c := range goldenCases {
@@ -136,6 +156,14 @@ func TestAnswers(t *testing.T) {
 				"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'"},
 				"Cross-Origin-Resource-Policy": {"same-origin"},
 				"Referrer-Policy":              {"no-referrer"},
+			}
+			if c.status == 200 && strings.HasPrefix(c.route, "/v1/stock") {
+				want.Set("Cache-Control", "no-cache")
+				want.Set("Age", "1")
+				want.Set("ETag", header.Get("ETag"))
+				if !regexp.MustCompile(`^"[0-9a-f]{24}"$`).MatchString(header.Get("ETag")) {
+					t.Errorf("ETag is %s", header.Get("ETag"))
+				}
 			}
 			if c.status != 200 {
 				want.Set("Content-Type", "application/problem+json")

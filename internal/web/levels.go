@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -39,14 +38,15 @@ func (s *Server) getLevel(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.LookupTimeout)
 	defer cancel()
-	level, err := s.deps.Levels.Get(ctx, goods)
-	if errors.Is(err, stock.ErrNotFound) {
-		return newProblem(http.StatusNotFound, "goods_unknown", fmt.Sprintf("no goods %q is in the catalogue", goods))
-	}
+	levels, age, err := s.deps.Levels.Levels(ctx, []string{goods})
 	if err != nil {
 		return fmt.Errorf("read level of goods %q: %w", goods, err)
 	}
-	return writeJSON(w, newLevelAnswer(level))
+	level, known := levels[goods]
+	if !known {
+		return newProblem(http.StatusNotFound, "goods_unknown", fmt.Sprintf("no goods %q is in the catalogue", goods))
+	}
+	return writeAged(w, r, newLevelAnswer(level), age)
 }
 
 // getLevels answers GET /v1/stock?goods_id=...&goods_id=...
@@ -57,13 +57,9 @@ func (s *Server) getLevels(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.LookupTimeout)
 	defer cancel()
-	levels, err := s.deps.Levels.GetMany(ctx, goods)
+	found, age, err := s.deps.Levels.Levels(ctx, goods)
 	if err != nil {
 		return fmt.Errorf("read levels of %d goods: %w", len(goods), err)
-	}
-	found := make(map[string]stock.Level, len(levels))
-	for _, level := range levels {
-		found[level.Goods] = level
 	}
 	a := levelsAnswer{Stock: []levelAnswer{}, Unknown: []string{}}
 	for _, id := range goods {
@@ -73,7 +69,7 @@ func (s *Server) getLevels(w http.ResponseWriter, r *http.Request) error {
 			a.Unknown = append(a.Unknown, id)
 		}
 	}
-	return writeJSON(w, a)
+	return writeAged(w, r, a, age)
 }
 
 func newLevelAnswer(l stock.Level) levelAnswer {

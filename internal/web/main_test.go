@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,31 +35,33 @@ func (f lookup) Lookup(ctx context.Context, order string) (stock.Record, error) 
 // catalogue is a Levels in memory; fail, if set, is what every question gets.
 type catalogue struct {
 	levels map[string]stock.Level
+	age    time.Duration
 	fail   error
 }
 
-func (c catalogue) Get(_ context.Context, goods string) (stock.Level, error) {
+func (c catalogue) Levels(_ context.Context, goods []string) (map[string]stock.Level, time.Duration, error) {
 	if c.fail != nil {
-		return stock.Level{}, c.fail
+		return nil, 0, c.fail
 	}
-	level, ok := c.levels[goods]
-	if !ok {
-		return stock.Level{}, stock.ErrNotFound
-	}
-	return level, nil
-}
-
-func (c catalogue) GetMany(_ context.Context, goods []string) ([]stock.Level, error) {
-	if c.fail != nil {
-		return nil, c.fail
-	}
-	var known []stock.Level
-	for i := range goods { // backwards: the answer's order is not the question's
-		if level, ok := c.levels[goods[len(goods)-1-i]]; ok {
-			known = append(known, level)
+	known := make(map[string]stock.Level)
+	for _, id := range goods {
+		if level, ok := c.levels[id]; ok {
+			known[id] = level
 		}
 	}
-	return known, nil
+	return known, c.age, nil
+}
+
+// served collects what is reported of requests.
+type served struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (s *served) Served(route, method string, status int, took time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = append(s.list, fmt.Sprintf("%s %s %d %t", method, route, status, took >= 0))
 }
 
 // logged collects log lines.
@@ -86,16 +89,20 @@ type bundle struct {
 	deps   Deps
 	health *telemetry.Health
 	log    *logged
+	served *served
 	// timeout, if set, is the server's for reading and for writing.
 	timeout time.Duration
 }
+
+// levelsAge is how old the levels of every test's world are.
+const levelsAge = 1999 * time.Millisecond
 
 var decidedAt = time.Date(2026, 11, 23, 1, 2, 3, 45e6, time.UTC)
 
 // setup returns a world that knows the order and the goods of the golden files.
 func setup(t *testing.T) *bundle {
 	t.Helper()
-	b := &bundle{log: &logged{}}
+	b := &bundle{log: &logged{}, served: &served{}}
 	b.health = telemetry.NewHealth(telemetry.HealthConfig{
 		Required: []string{telemetry.DependencyDatabase}, Optional: []string{telemetry.DependencyRedis},
 	})
@@ -106,10 +113,11 @@ func setup(t *testing.T) *bundle {
 			}
 			return stock.Record{}, errors.Join(errors.New("read order"), stock.ErrNotFound)
 		}),
-		Levels:  catalogue{levels: levels},
-		Health:  b.health,
-		Metrics: telemetry.NewMetrics(telemetry.MetricsConfig{}).Handler(),
-		Log:     slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Levels:   catalogue{levels: levels, age: levelsAge},
+		Health:   b.health,
+		Metrics:  telemetry.NewMetrics(telemetry.MetricsConfig{}).Handler(),
+		Requests: b.served,
+		Log:      slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	b.cfg.Addr = "127.0.0.1:0"
 	return b

@@ -144,6 +144,15 @@ func TestEveryAnswerIsAsTheContractSays(t *testing.T) {
 		if _, stated := headers["Retry-After"]; stated != (header.Get("Retry-After") != "") {
 			t.Errorf("%s: Retry-After is %q, in the contract: %v", c.name, header.Get("Retry-After"), stated)
 		}
+		for _, name := range []string{"ETag", "Age"} {
+			if _, stated := headers[name]; stated != (header.Get(name) != "") {
+				t.Errorf("%s: %s is %q, in the contract: %v", c.name, name, header.Get(name), stated)
+			}
+		}
+		if header.Get("ETag") != "" {
+			d.check(t, header.Get("ETag"), "components", "headers", "ETag", "schema")
+			answered[c.route+" "+strconv.Itoa(c.notModified(t, header.Get("ETag")))] = true
+		}
 	}
 	// The other way round: each answer that the contract states for the API was
 	// given above.

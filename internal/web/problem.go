@@ -3,11 +3,15 @@ package web
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
+	"time"
 
 	"orderconsumer/internal/stock"
 )
@@ -51,6 +55,8 @@ func problemOf(err error) *problem {
 		return p
 	case errors.Is(err, stock.ErrNotFound):
 		return newProblem(http.StatusNotFound, "unknown", "there is no such thing")
+	case errors.Is(err, stock.ErrOverloaded):
+		return newProblem(http.StatusServiceUnavailable, "overloaded", "more is asked for than the database may be asked just now")
 	// Before the deadline: a database that cannot be reached in time is away.
 	case errors.Is(err, stock.ErrUnavailable), errors.Is(err, stock.ErrBusy):
 		return newProblem(http.StatusServiceUnavailable, "unavailable", "the database cannot be asked just now")
@@ -73,6 +79,46 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 		panic(err) // a struct of strings and numbers has a JSON form
 	}
 	writeBody(w, p.Status, "application/problem+json", body)
+}
+
+// writeAged answers with v, which is that old, or says that the client has it
+// already. The tag is of the bytes: the same answer has the same one from every
+// instance.
+func writeAged(w http.ResponseWriter, r *http.Request, v any, age time.Duration) error {
+	body, err := encode(v)
+	if err != nil {
+		return fmt.Errorf("encode %T: %w", v, err)
+	}
+	sum := sha256.Sum256(body)
+	tag := `"` + hex.EncodeToString(sum[:tagBytes]) + `"`
+	h := w.Header()
+	h.Set("ETag", tag)
+	// It may be kept, and must be asked for again each time.
+	h.Set("Cache-Control", "no-cache")
+	h.Set("Age", strconv.FormatInt(int64(age/time.Second), 10))
+	if matches(r.Header.Values("If-None-Match"), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	writeBody(w, http.StatusOK, "application/json", body)
+	return nil
+}
+
+// tagBytes of a hash tell any two answers apart that one client may ever hold.
+const tagBytes = 12
+
+// matches reports whether a condition names the tag. The comparison is the weak
+// one, as RFC 9110 has it for If-None-Match.
+func matches(conditions []string, tag string) bool {
+	for _, condition := range conditions {
+		for candidate := range strings.SplitSeq(condition, ",") {
+			candidate = strings.TrimSpace(candidate)
+			if candidate == "*" || strings.TrimPrefix(candidate, "W/") == tag {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // writeJSON answers with v. It fails before anything is written, or not at all.

@@ -153,11 +153,12 @@ func TestAnAddressThatOthersReachIsSaidSo(t *testing.T) {
 func TestNewRefusesToLackADependency(t *testing.T) {
 	t.Parallel()
 	for name, remove := range map[string]func(*Deps){
-		"orders":  func(d *Deps) { d.Orders = nil },
-		"levels":  func(d *Deps) { d.Levels = nil },
-		"health":  func(d *Deps) { d.Health = nil },
-		"metrics": func(d *Deps) { d.Metrics = nil },
-		"log":     func(d *Deps) { d.Log = nil },
+		"orders":   func(d *Deps) { d.Orders = nil },
+		"levels":   func(d *Deps) { d.Levels = nil },
+		"health":   func(d *Deps) { d.Health = nil },
+		"metrics":  func(d *Deps) { d.Metrics = nil },
+		"requests": func(d *Deps) { d.Requests = nil },
+		"log":      func(d *Deps) { d.Log = nil },
 	} {
 		b := setup(t)
 		remove(&b.deps)

@@ -49,11 +49,17 @@ type Orders interface {
 
 // Levels knows how much is available.
 type Levels interface {
-	// Get returns the level of one goods; errors are as those of Orders.
-	Get(ctx context.Context, goods string) (stock.Level, error)
-	// GetMany returns the levels of those of the goods that are known, in any
-	// order. The goods are distinct.
-	GetMany(ctx context.Context, goods []string) ([]stock.Level, error)
+	// Levels returns the levels of those of the goods that are known, by goods, and
+	// how old the oldest of the answers is. The goods are distinct. An error is
+	// stock.ErrUnavailable, or stock.ErrOverloaded, or the context's.
+	Levels(ctx context.Context, goods []string) (levels map[string]stock.Level, age time.Duration, err error)
+}
+
+// Requests is told of every request that was answered. It must not block.
+type Requests interface {
+	// Served reports the route as routes are written in the contract (empty: there
+	// is none), the method, the status, and the time the answer took.
+	Served(route, method string, status int, took time.Duration)
 }
 
 // Health answers probes. It must not ask any dependency to do so.
@@ -81,11 +87,12 @@ type Config struct {
 
 // Deps is what the server answers from. All are required.
 type Deps struct {
-	Orders  Orders
-	Levels  Levels
-	Health  Health
-	Metrics http.Handler
-	Log     *slog.Logger
+	Orders   Orders
+	Levels   Levels
+	Health   Health
+	Metrics  http.Handler
+	Requests Requests
+	Log      *slog.Logger
 }
 
 // Server is the HTTP side of one process.
@@ -102,8 +109,8 @@ type Server struct {
 // New returns a server that does not listen yet. It fails when a dependency is
 // missing.
 func New(cfg Config, deps Deps) (*Server, error) {
-	if deps.Orders == nil || deps.Levels == nil || deps.Health == nil || deps.Metrics == nil || deps.Log == nil {
-		return nil, errors.New("web server lacks one of Orders, Levels, Health, Metrics, Log")
+	if deps.Orders == nil || deps.Levels == nil || deps.Health == nil || deps.Metrics == nil || deps.Requests == nil || deps.Log == nil {
+		return nil, errors.New("web server lacks one of Orders, Levels, Health, Metrics, Requests, Log")
 	}
 	if cfg.Addr == "" {
 		cfg.Addr = DefaultAddr

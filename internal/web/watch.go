@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"orderconsumer/internal/telemetry/key"
@@ -24,8 +25,8 @@ func strict(next http.Handler) http.Handler {
 	})
 }
 
-// watch logs each request at debug, but for the quiet routes, and turns a panic
-// into a problem and one line with the stack.
+// watch reports each request, logs it at debug, but for the quiet routes, and
+// turns a panic into a problem and one line with the stack.
 func (s *Server) watch(next http.Handler, quiet map[string]bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -34,6 +35,7 @@ func (s *Server) watch(next http.Handler, quiet map[string]bool) http.Handler {
 			if cause := recover(); cause != nil {
 				s.panicked(rec, r, cause)
 			}
+			s.deps.Requests.Served(strings.TrimSuffix(r.Pattern, "/"), r.Method, rec.status, time.Since(began))
 			// ServeMux has left the route in r.Pattern.
 			if !quiet[r.Pattern] && s.deps.Log.Enabled(r.Context(), slog.LevelDebug) {
 				s.deps.Log.Debug("HTTP request", key.Method, r.Method, key.Route, r.Pattern,

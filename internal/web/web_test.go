@@ -25,6 +25,8 @@ func TestErrorsOfTheLedgerBecomeStatuses(t *testing.T) {
 		{stock.ErrNotFound, 404},
 		{stock.ErrUnavailable, 503},
 		{stock.ErrBusy, 503},
+		{stock.ErrOverloaded, 503},
+		{errors.Join(stock.ErrOverloaded, context.DeadlineExceeded), 503},
 		{errors.Join(stock.ErrUnavailable, context.DeadlineExceeded), 503},
 		{context.DeadlineExceeded, 504},
 		{context.Canceled, 503},

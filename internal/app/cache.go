@@ -1,0 +1,99 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"orderconsumer/internal/stock/cache"
+	cacheredis "orderconsumer/internal/stock/cache/redis"
+)
+
+// CacheSettings say how levels are kept for the API.
+type CacheSettings struct {
+	Mode        string        `name:"cache" env:"CACHE" default:"on" enum:"on,off" help:"Answer stock queries from Redis. off: from the database, as many at a time as rebuilds."`
+	URL         string        `name:"cache-redis-url" env:"CACHE_REDIS_URL" help:"Redis of the cache, which may lose everything at any time; the first of REDIS_URL when empty."`
+	TTL         time.Duration `name:"cache-ttl" env:"CACHE_TTL" default:"10s" help:"How long a level is shown without asking the database. Commits refresh it within milliseconds; this is for what they miss."`
+	Stale       time.Duration `name:"cache-stale" env:"CACHE_STALE" default:"5s" help:"How much longer it may be shown while the database is asked. No answer is ever older than both together."`
+	UnknownTTL  time.Duration `name:"cache-unknown-ttl" env:"CACHE_UNKNOWN_TTL" default:"2s" help:"How long goods that are not in the catalogue are taken for unknown."`
+	UnknownMost int           `name:"cache-unknown-most" env:"CACHE_UNKNOWN_MOST" default:"10000" help:"Most unknown goods that are remembered, by all instances together."`
+	Rebuilds    int           `name:"cache-rebuilds" env:"CACHE_REBUILDS" default:"4" help:"Most questions to the database at a time, of one instance, with or without Redis."`
+	Prefix      string        `name:"cache-prefix" env:"CACHE_PREFIX" default:"stock:{level}:" help:"What the cache's keys begin with; the part in braces keeps them in one slot of a cluster."`
+}
+
+const cacheOff = "off"
+
+// Bounds of the cache's settings.
+const (
+	maxCacheTTL    = 24 * time.Hour
+	maxUnknownMost = 10_000_000
+	maxRebuilds    = 64
+)
+
+// check refuses settings that cannot work.
+func (s CacheSettings) check() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(s.TTL >= 10*time.Millisecond && s.TTL <= maxCacheTTL, "cache-ttl: want 10ms to %s, got %s", maxCacheTTL, s.TTL)
+	check(s.Stale >= 0 && s.Stale <= maxCacheTTL, "cache-stale: want 0s to %s, got %s", maxCacheTTL, s.Stale)
+	check(s.UnknownTTL >= 10*time.Millisecond && s.UnknownTTL <= maxCacheTTL, "cache-unknown-ttl: want 10ms to %s, got %s", maxCacheTTL, s.UnknownTTL)
+	check(s.UnknownMost >= 1 && s.UnknownMost <= maxUnknownMost, "cache-unknown-most: want 1 to %d, got %d", maxUnknownMost, s.UnknownMost)
+	check(s.Rebuilds >= 1 && s.Rebuilds <= maxRebuilds, "cache-rebuilds: want 1 to %d, got %d", maxRebuilds, s.Rebuilds)
+	return errors.Join(errs...)
+}
+
+// openCache opens the cache of levels. An instance without an API has one too:
+// its commits are what the others' answers must follow.
+func (i *Instance) openCache() error {
+	s := i.settings.Cache
+	deps := cache.Deps{Source: i.ledger, Observer: i.observer}
+	if s.Mode != cacheOff {
+		url := s.URL
+		if url == "" {
+			url = i.settings.Redis.URLs[0]
+		}
+		store, err := cacheredis.Open(cacheredis.Config{
+			URL: url, Prefix: s.Prefix, Stale: s.Stale, UnknownTTL: s.UnknownTTL, UnknownMost: s.UnknownMost,
+		})
+		if err != nil {
+			return err
+		}
+		i.levels.store, deps.Store = store, store
+	}
+	levels, err := cache.New(cache.Config{TTL: s.TTL, Stale: s.Stale, Rebuilds: s.Rebuilds}, deps)
+	if err != nil {
+		return err
+	}
+	i.levels.Cache = levels
+	i.ledger.OnChange(levels.Changed)
+	return nil
+}
+
+// levels are what the API answers questions for levels from.
+type levels struct {
+	*cache.Cache
+	store *cacheredis.Store // nil: the cache is off
+}
+
+// run refreshes the cache until ctx ends.
+func (l levels) run(ctx context.Context) {
+	if l.Cache != nil {
+		l.Run(ctx)
+	}
+}
+
+// close gives the cache back.
+func (l levels) close() error {
+	if l.Cache != nil {
+		l.Close()
+	}
+	if l.store == nil {
+		return nil
+	}
+	return l.store.Close()
+}
