@@ -57,9 +57,14 @@ func (c *auditCommand) Run(ctx context.Context, s *session) error {
 		return fmt.Errorf("write the answer: %w", w.err)
 	}
 	if !summary.Clean() {
-		return fmt.Errorf("the database does not hold what is promised of it: %s", counted64(summary.Findings, "finding"))
+		return dirty(summary)
 	}
 	return nil
+}
+
+// dirty is the error of an audit that found something.
+func dirty(s stock.Summary) error {
+	return fmt.Errorf("the database does not hold what is promised of it: %s", counted64(s.Findings, "finding"))
 }
 
 // shownFinding is a finding as it is written for programs: for producer replay

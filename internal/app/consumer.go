@@ -66,6 +66,7 @@ type consumerCommands struct {
 	Stock   stockCommands  `cmd:"" help:"Read and change stock levels."`
 	Audit   auditCommand   `cmd:"" help:"Hold every row of the database against what is promised of it."`
 	Group   groupCommands  `cmd:"" help:"Look at the consumer group, and move its place in the log."`
+	Job     jobCommands    `cmd:"" help:"Look at the jobs that one instance runs, and run them by hand."`
 	Doctor  doctorCommand  `cmd:"" help:"Examine everything a consumer needs, and say how to mend it."`
 	Health  healthCommand  `cmd:"" help:"Ask the instance that runs on this machine how it is."`
 	Version versionCommand `cmd:"" help:"Say which build this is."`
@@ -83,6 +84,9 @@ func newConsumerCommands(open OpenLedger) *consumerCommands {
 	c.Stock.Get.open = open
 	c.Stock.List.open = open
 	c.Audit.open = open
+	c.Job.List.open = open
+	c.Job.Run.open = open
+	c.Job.History.open = open
 	c.Doctor.open = open
 	return c
 }

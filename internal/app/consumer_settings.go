@@ -8,6 +8,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"orderconsumer/internal/job"
 	"orderconsumer/internal/lock"
 	"orderconsumer/internal/order"
 )
@@ -105,6 +106,34 @@ func (s DedupSettings) checkRetention(topic string, retention time.Duration) err
 	}
 }
 
+// JobSettings say which jobs run beside the orders, and when.
+type JobSettings struct {
+	Mode    string        `name:"jobs" env:"JOBS" default:"on" enum:"on,off" help:"on: this instance looks after the jobs below; of all that do, one at a time runs each. off: it does not."`
+	Audit   string        `name:"audit-schedule" env:"AUDIT_SCHEDULE" default:"0 3 * * *" help:"When every row is held against what is promised of it: a cron expression, in UTC. Empty: never."`
+	CleanUp string        `name:"clean-up-schedule" env:"CLEAN_UP_SCHEDULE" default:"30 3 * * *" help:"When orders from before the dedup horizon are removed, if there is one: a cron expression, in UTC. Empty: never."`
+	Lease   time.Duration `name:"job-lease" env:"JOB_LEASE" default:"10s" help:"How soon the instance that runs a job is replaced when it vanishes."`
+}
+
+// jobsOff is the mode in which jobs are others' business.
+const jobsOff = "off"
+
+// check refuses what is no schedule.
+func (s JobSettings) check() error {
+	if s.Mode == jobsOff || s.Mode == "" {
+		return nil
+	}
+	var errs []error
+	for name, text := range map[string]string{"audit-schedule": s.Audit, "clean-up-schedule": s.CleanUp} {
+		if _, err := job.ParseSchedule(text); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	if s.Lease < job.MinLease {
+		errs = append(errs, fmt.Errorf("job-lease: want at least %s, got %s", job.MinLease, s.Lease))
+	}
+	return errors.Join(errs...)
+}
+
 // ConsumerSettings are all settings of a running consumer.
 type ConsumerSettings struct {
 	Kafka    KafkaSettings    `embed:""`
@@ -117,6 +146,7 @@ type ConsumerSettings struct {
 	Member   MemberSettings   `embed:""`
 	Dedup    DedupSettings    `embed:""`
 	Cache    CacheSettings    `embed:""`
+	Jobs     JobSettings      `embed:""`
 	HTTP     string           `name:"http" env:"HTTP_ADDR" default:"localhost:8080" help:"Address of the API, health and metrics; empty for none. Only this machine is served unless told otherwise."`
 }
 
@@ -176,8 +206,7 @@ func (s ConsumerSettings) validate() error {
 		"drain-timeout: want more than 0 and less than the session timeout %s, got %s: no heartbeats are sent while draining",
 		s.Member.SessionTimeout, s.Member.DrainTimeout)
 	check(s.Member.CommitEvery > 0, "commit-every: want more than 0, got %s", s.Member.CommitEvery)
-	errs = append(errs, s.Dedup.check())
-	errs = append(errs, s.Cache.check())
+	errs = append(errs, s.Dedup.check(), s.Cache.check(), s.Jobs.check())
 	return errors.Join(errs...)
 }
 

@@ -69,6 +69,7 @@ type Instance struct {
 	publisher *kafka.Publisher
 	redis     []redis.UniversalClient
 	locker    *lock.Locker // nil: the lock is off
+	jobLocker *lock.Locker // likewise
 	ledger    *ledger.Ledger
 	levels    levels
 	metrics   *telemetry.Metrics
@@ -136,6 +137,10 @@ func (i *Instance) openLock() error {
 	}
 	i.redis = clients
 	i.locker, err = lock.New(clients, lock.Config{Prefix: i.settings.Lock.Prefix, Expiry: i.settings.Lock.Expiry})
+	if err != nil || i.settings.Jobs.Lease == 0 {
+		return err
+	}
+	i.jobLocker, err = newJobLocker(clients, i.settings.Group.Group, i.settings.Jobs.Lease)
 	return err
 }
 
@@ -174,8 +179,10 @@ func (i *Instance) Close() {
 	if i.publisher != nil {
 		errs = append(errs, i.publisher.Close())
 	}
-	if i.locker != nil {
-		i.locker.Close()
+	for _, locker := range []*lock.Locker{i.locker, i.jobLocker} {
+		if locker != nil {
+			locker.Close()
+		}
 	}
 	for _, client := range i.redis {
 		errs = append(errs, client.Close())
@@ -214,6 +221,7 @@ func (i *Instance) Run(take, work context.Context) error {
 	group.Go(func() error { i.health.Poll(around, telemetry.PollConfig{Checks: i.checks()}); return nil })
 	group.Go(func() error { i.measureLag(around); return nil })
 	group.Go(func() error { i.levels.run(around); return nil })
+	group.Go(func() error { return i.runJobs(take, around) })
 	group.Go(func() error {
 		defer stopAround()
 		// An API that cannot be served ends the consumer too.

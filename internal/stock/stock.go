@@ -118,10 +118,18 @@ const (
 	KindRestock Kind = "restock"
 	// KindCorrect is a level set by hand.
 	KindCorrect Kind = "correct"
+	// KindCarry is the sum of the movements of orders that are remembered no more.
+	// There is one of each goods at most, under CarriedRef.
+	KindCarry Kind = "carry"
 )
 
-// Movement is one change of one goods' level. Movements are never changed or
-// removed, and their sum is the level, always.
+// CarriedRef is the reference of every movement of KindCarry. An order may have
+// the same name: movements of an order are of other kinds.
+const CarriedRef = "carried"
+
+// Movement is one change of one goods' level. Movements are never changed, and
+// never removed but together with their order when that is older than the dedup
+// horizon; then KindCarry takes their place. Their sum is the level, always.
 type Movement struct {
 	Ref     string // the order, or the restock's or correction's own id
 	Goods   string

@@ -51,6 +51,7 @@ type Metrics struct {
 	logMetrics
 	cacheMetrics
 	httpMetrics
+	jobMetrics
 }
 
 // NewMetrics returns metrics with a registry of their own, so that two of them
@@ -66,6 +67,7 @@ func NewMetrics(cfg MetricsConfig) *Metrics {
 	m.logMetrics = newLogMetrics(r, cfg.Group)
 	m.cacheMetrics = newCacheMetrics(r)
 	m.httpMetrics = newHTTPMetrics(r)
+	m.jobMetrics = newJobMetrics(r)
 	r.gauge("order_workers_limit", "Workers there are to hold a batch.").Set(float64(cfg.WorkersLimit))
 	r.gaugeVec("order_build_info", "Always 1; the labels say which build this is.",
 		"version", "revision", "goversion").

@@ -26,6 +26,10 @@ type Dialect struct {
 	LockLevels KeyQuery
 	// FindOrders selects OrderColumns of the given orders, without locks.
 	FindOrders KeyQuery
+	// LockOrders selects OrderColumns of the given orders and locks those rows until
+	// the transaction ends; DeleteOrders deletes them, DeleteMovements their
+	// deductions and releases. None of them touches the rows of others.
+	LockOrders, DeleteOrders, DeleteMovements KeyQuery
 	// Upsert turns an INSERT into an update of the rows that are there.
 	Upsert Upsert
 

@@ -101,6 +101,19 @@ func mysqlDialect() Dialect {
 		FindOrders: KeyQuery{
 			Open: "SELECT " + OrderColumns + " FROM orders FORCE INDEX(PRIMARY) WHERE order_id IN(", Between: ",", Close: ")",
 		},
+		LockOrders: KeyQuery{
+			Open: "SELECT STRAIGHT_JOIN " + OrderColumns + " FROM(SELECT ", Between: mysqlNextKey,
+			Close: " AS id)AS k JOIN orders FORCE INDEX(PRIMARY) ON order_id=k.id FOR UPDATE",
+		},
+		DeleteOrders: KeyQuery{
+			Open: "DELETE o FROM(SELECT ", Between: mysqlNextKey,
+			Close: " AS id)AS k STRAIGHT_JOIN orders AS o FORCE INDEX(PRIMARY) ON o.order_id=k.id",
+		},
+		DeleteMovements: KeyQuery{
+			Open: "DELETE m FROM(SELECT ", Between: mysqlNextKey,
+			Close: " AS id)AS k STRAIGHT_JOIN movements AS m FORCE INDEX(PRIMARY) ON m.ref=k.id" +
+				" WHERE m.kind IN('deduct','release')",
+		},
 		Upsert: Upsert{
 			Clause: "AS n ON DUPLICATE KEY UPDATE ", RefOpen: "n.",
 			Counted: 2, // the server counts an updated row as two, an inserted one as one
@@ -112,6 +125,10 @@ func mysqlDialect() Dialect {
 		Inspect:    inspectMySQL,
 	}
 }
+
+// mysqlNextKey makes a list of keys a table in words that both servers take, also
+// in a DELETE.
+const mysqlNextKey = " AS id UNION ALL SELECT "
 
 // mariadbDialect is MariaDB 10.11 and later: the same tables, and other words
 // for a list of rows and for the row that was to be inserted.

@@ -56,3 +56,15 @@ func TestConformance(t *testing.T) {
 		})
 	}
 }
+
+func TestJobs(t *testing.T) {
+	t.Parallel()
+	for name, env := range servers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stocktest.RunJobs(t, func(t *testing.T) stocktest.JobLedger {
+				return openMigrated(t, stocktest.NewDatabase(t, env))
+			})
+		})
+	}
+}

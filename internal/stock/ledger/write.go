@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"orderconsumer/internal/crash"
@@ -69,8 +70,9 @@ func (l *Ledger) insertOrders(ctx context.Context, t *transaction, records []sto
 	return err
 }
 
-// updateOrders writes the orders that changed their state. The rows are all
-// there: an order is never removed.
+// updateOrders writes the orders that changed their state. A row that is not
+// there any more was removed by a clean-up since it was read: the transaction is
+// to be run again, and finds an order it does not know.
 func (l *Ledger) updateOrders(ctx context.Context, t *transaction, records []stock.Record) error {
 	counted, err := t.insertRows(ctx, "update orders", insertOrder, len(records), orderRows(t.st, records), func() {
 		l.dialect.Upsert.set(t.st, "state", "released_at")
@@ -78,7 +80,7 @@ func (l *Ledger) updateOrders(ctx context.Context, t *transaction, records []sto
 	if err != nil {
 		return err
 	}
-	return l.allUpdated(t, "orders", counted, len(records))
+	return l.allUpdated(t, "orders", counted, len(records), stock.ErrBusy)
 }
 
 // orderRows returns a function that writes the values of one record.
@@ -133,7 +135,7 @@ func (l *Ledger) updateLevels(ctx context.Context, t *transaction, levels []stoc
 	if err != nil {
 		return err
 	}
-	return l.allUpdated(t, "levels", counted, len(levels))
+	return l.allUpdated(t, "levels", counted, len(levels), errVanished)
 }
 
 func levelRows(st *statement, levels []stock.Level) func(int) {
@@ -149,10 +151,14 @@ func levelRows(st *statement, levels []stock.Level) func(int) {
 
 // allUpdated holds the server's count against the rows that were to be updated.
 // A row that was inserted instead counts differently, and would be a row that
-// vanished under our lock.
-func (l *Ledger) allUpdated(t *transaction, what string, counted int64, rows int) error {
+// vanished; otherwise says what that means.
+func (l *Ledger) allUpdated(t *transaction, what string, counted int64, rows int, otherwise error) error {
 	if want := int64(rows) * l.dialect.Upsert.Counted; counted != want {
-		return t.kill("update "+what, fmt.Errorf("the server counted %d for %d rows, want %d", counted, rows, want))
+		return t.kill("update "+what, fmt.Errorf("%w: the server counted %d for %d rows, want %d", otherwise, counted, rows, want))
 	}
 	return nil
 }
+
+// errVanished: somebody works on the tables who does not take part in the
+// locking.
+var errVanished = errors.New("a row vanished under our lock")

@@ -86,17 +86,20 @@ func dialect() ledger.Dialect {
 		panic(err) // the path is embedded above
 	}
 	return ledger.Dialect{
-		Name:       "sqlite",
-		Isolation:  sql.LevelDefault,
-		Snapshot:   sql.TxOptions{ReadOnly: true}, // begins deferred: reads beside a writer
-		LockLevels: ledger.KeyQuery{Open: "SELECT goods_id,available,version FROM stock WHERE goods_id IN(", Between: ",", Close: ")"},
-		FindOrders: ledger.KeyQuery{Open: "SELECT " + ledger.OrderColumns + " FROM orders WHERE order_id IN(", Between: ",", Close: ")"},
-		Upsert:     ledger.Upsert{Clause: " ON CONFLICT DO UPDATE SET ", RefOpen: "excluded.", Counted: 1},
-		Classify:   classify,
-		Migrations: files,
-		Goose:      goose.DialectSQLite3,
-		Exclusive:  again,
-		Inspect:    inspect,
+		Name:            "sqlite",
+		Isolation:       sql.LevelDefault,
+		Snapshot:        sql.TxOptions{ReadOnly: true}, // begins deferred: reads beside a writer
+		LockLevels:      ledger.KeyQuery{Open: "SELECT goods_id,available,version FROM stock WHERE goods_id IN(", Between: ",", Close: ")"},
+		FindOrders:      ledger.KeyQuery{Open: "SELECT " + ledger.OrderColumns + " FROM orders WHERE order_id IN(", Between: ",", Close: ")"},
+		LockOrders:      ledger.KeyQuery{Open: "SELECT " + ledger.OrderColumns + " FROM orders WHERE order_id IN(", Between: ",", Close: ")"},
+		DeleteOrders:    ledger.KeyQuery{Open: "DELETE FROM orders WHERE order_id IN(", Between: ",", Close: ")"},
+		DeleteMovements: ledger.KeyQuery{Open: "DELETE FROM movements WHERE ref IN(", Between: ",", Close: ") AND kind IN('deduct','release')"},
+		Upsert:          ledger.Upsert{Clause: " ON CONFLICT DO UPDATE SET ", RefOpen: "excluded.", Counted: 1},
+		Classify:        classify,
+		Migrations:      files,
+		Goose:           goose.DialectSQLite3,
+		Exclusive:       again,
+		Inspect:         inspect,
 	}
 }
 

@@ -127,3 +127,8 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	stocktest.Run(t, func(t *testing.T) stocktest.Ledger { return open(t) })
 }
+
+func TestJobs(t *testing.T) {
+	t.Parallel()
+	stocktest.RunJobs(t, func(t *testing.T) stocktest.JobLedger { return open(t) })
+}

@@ -1,0 +1,164 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"orderconsumer/internal/audit"
+	"orderconsumer/internal/job"
+	"orderconsumer/internal/stock"
+	"orderconsumer/internal/stock/ledger"
+)
+
+// Names of the jobs.
+const (
+	jobAudit   = "audit"
+	jobCleanUp = "clean-up"
+)
+
+const (
+	// shownFindings is how many findings of an audit are kept in its record; all of
+	// them are what consumer audit prints.
+	shownFindings = 20
+	// cleanUpMargin is how much longer than the horizon orders are kept. An event is
+	// held against the horizon when it is read; it may wait for the database after
+	// that, and clocks differ.
+	cleanUpMargin = 24 * time.Hour
+)
+
+// jobs are the jobs of a consumer. The clean-up is there without a horizon too,
+// without times: asked to run, it says what it lacks.
+func jobs(s ConsumerSettings, l *ledger.Ledger, log *slog.Logger) ([]job.Job, error) {
+	auditing, err := job.ParseSchedule(s.Jobs.Audit)
+	if err != nil {
+		return nil, fmt.Errorf("audit-schedule: %w", err)
+	}
+	cleanUp, err := job.ParseSchedule(s.Jobs.CleanUp)
+	if err != nil {
+		return nil, fmt.Errorf("clean-up-schedule: %w", err)
+	}
+	if s.Dedup.Horizon == 0 {
+		cleanUp = job.Schedule{}
+	}
+	return []job.Job{
+		{Name: jobAudit, Schedule: auditing, Do: auditJob{l, log}.do},
+		{Name: jobCleanUp, Schedule: cleanUp, Do: cleanUpJob{l, log, s.Dedup.Horizon}.do},
+	}, nil
+}
+
+// auditJob holds every row against what is promised of it.
+type auditJob struct {
+	ledger *ledger.Ledger
+	log    *slog.Logger
+}
+
+// audited is the result that is recorded of an audit.
+type audited struct {
+	Summary shownSummary   `json:"summary"`
+	First   []shownFinding `json:"first_findings,omitempty"`
+}
+
+func (j auditJob) do(ctx context.Context, _ job.Run) (string, error) {
+	var result audited
+	summary, err := j.ledger.Audit(ctx, stock.AuditOptions{Report: func(f stock.Finding) {
+		if len(result.First) < shownFindings {
+			result.First = append(result.First, shownFinding{Rule: audit.Rule(f.Rule), OrderID: f.Order, GoodsID: f.Goods, Detail: f.Detail})
+		}
+	}})
+	result.Summary = newShownSummary(summary)
+	text, encodeErr := json.Marshal(result)
+	switch {
+	case err != nil:
+		return string(text), err
+	case encodeErr != nil:
+		return "", fmt.Errorf("write the result: %w", encodeErr)
+	case !summary.Clean():
+		return string(text), dirty(summary)
+	default:
+		return string(text), nil
+	}
+}
+
+// cleanUpJob removes the orders from before the horizon.
+type cleanUpJob struct {
+	ledger  *ledger.Ledger
+	log     *slog.Logger
+	horizon time.Duration
+}
+
+func (j cleanUpJob) do(ctx context.Context, run job.Run) (string, error) {
+	if j.horizon == 0 {
+		return "", errNoHorizon
+	}
+	said := time.Now()
+	done, err := j.ledger.CleanUp(ctx, run, stock.CleanUp{
+		Before: time.Now().Add(-j.horizon - cleanUpMargin),
+		Progress: func(now stock.CleanedUp) {
+			if time.Since(said) >= jobTalk {
+				said = time.Now()
+				j.log.Info("clean-up goes on", "looked_at", now.Looked, "orders_removed", now.Orders)
+			}
+		},
+	})
+	text, encodeErr := json.Marshal(done)
+	if err == nil && encodeErr != nil {
+		err = fmt.Errorf("write the result: %w", encodeErr)
+	}
+	if err == nil && done.Kept > 0 {
+		err = fmt.Errorf("%s kept, because an audit would find something about them", counted64(done.Kept, "old order"))
+	}
+	return string(text), err
+}
+
+var errNoHorizon = fmt.Errorf("no order may be removed: DEDUP_HORIZON is not set, so every event that comes again must find its order")
+
+// jobTalk is how often a long job says how far it is.
+const jobTalk = 10 * time.Second
+
+// holderName is who this process is, for records and for people.
+func holderName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s:%d", host, os.Getpid())
+}
+
+// jobRunner is what runs the jobs of an instance.
+func (i *Instance) jobRunner() (*job.Runner, []job.Job, error) {
+	list, err := jobs(i.settings, i.ledger, i.log)
+	if err != nil {
+		return nil, nil, &failure{code: ExitUsage, err: err}
+	}
+	deps := job.Deps{Records: i.ledger, Observer: jobObserver{i.observer}, Now: time.Now}
+	if i.jobLocker != nil {
+		deps.Locker = jobLocker{i.jobLocker}
+	}
+	return job.NewRunner(job.Config{
+		Holder:       holderName(),
+		Lease:        i.settings.Jobs.Lease,
+		LockRequired: i.settings.Lock.Mode == lockRequired,
+		Jobs:         list,
+	}, deps), list, nil
+}
+
+// runJobs looks after the jobs until either context ends. They do not hold up a
+// stop: what is under way is left to another instance.
+func (i *Instance) runJobs(take, around context.Context) error {
+	if i.settings.Jobs.Mode == jobsOff || i.settings.Jobs.Mode == "" {
+		return nil
+	}
+	runner, _, err := i.jobRunner()
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(take)
+	defer stop()
+	defer context.AfterFunc(around, stop)()
+	runner.Run(ctx)
+	return nil
+}

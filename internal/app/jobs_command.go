@@ -1,0 +1,202 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"orderconsumer/internal/job"
+	"orderconsumer/internal/lock"
+	"orderconsumer/internal/stock/ledger"
+)
+
+// jobCommands look at jobs and run them by hand.
+type jobCommands struct {
+	List    jobListCommand    `cmd:"" help:"Show the jobs, when they run, and how the newest run went."`
+	Run     jobRunCommand     `cmd:"" help:"Run a job now, unless an instance does."`
+	History jobHistoryCommand `cmd:"" help:"Show the newest runs."`
+}
+
+// jobSettings is the part of a command that works on jobs. It has all settings
+// of run, so that one command line serves for both.
+type jobSettings struct {
+	ConsumerSettings
+	OutputSettings
+
+	open OpenLedger
+}
+
+// connect opens the database.
+func (c *jobSettings) connect(ctx context.Context, s *session) (*ledger.Ledger, error) {
+	if err := c.validate(); err != nil {
+		return nil, usage("%w", err)
+	}
+	return databaseCommand{Database: c.Database, open: c.open}.connectMigrated(ctx, s)
+}
+
+// jobListCommand shows the jobs.
+type jobListCommand struct{ jobSettings }
+
+// Run implements a command.
+func (c *jobListCommand) Run(ctx context.Context, s *session) error {
+	l, err := c.connect(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer l.Close() //nolint:errcheck // it was only read
+	list, err := jobs(c.ConsumerSettings, l, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return usage("%w", err)
+	}
+	shown := make([]shownJob, 0, len(list))
+	for _, j := range list {
+		one, err := showJob(ctx, l, j)
+		if err != nil {
+			return databaseFailure(ctx, err)
+		}
+		shown = append(shown, one)
+	}
+	return writeAll(c.OutputSettings, s.stdout, "jobs", fmt.Sprintf(jobRow, "JOB", "SCHEDULE (UTC)", "NEXT", "NEWEST RUN"), shown)
+}
+
+// jobHistoryCommand shows the newest runs.
+type jobHistoryCommand struct {
+	databaseCommand
+	OutputSettings
+	Job  string `arg:"" optional:"" help:"Only runs of this job."`
+	Most int    `default:"20" help:"How many, at most 1000."`
+}
+
+// maxHistory bounds what is read at once.
+const maxHistory = 1000
+
+// Run implements a command.
+func (c *jobHistoryCommand) Run(ctx context.Context, s *session) error {
+	if c.Most < 1 || c.Most > maxHistory {
+		return usage("--most %d: want 1 to %d", c.Most, maxHistory)
+	}
+	l, err := c.connectMigrated(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer l.Close() //nolint:errcheck // it was only read
+	runs, err := l.Runs(ctx, c.Job, c.Most)
+	if err != nil {
+		return databaseFailure(ctx, err)
+	}
+	shown := make([]shownRun, len(runs))
+	for i, r := range runs {
+		shown[i] = showRun(r)
+	}
+	head := fmt.Sprintf(runRow, "JOB", "SCHEDULED FOR", "STATE", "TOOK", "BY", "RESULT")
+	if err := writeAll(c.OutputSettings, s.stdout, "runs", head, shown); err != nil {
+		return err
+	}
+	if len(runs) == 0 {
+		return &failure{code: ExitNothing, err: errors.New("no job has been run"), try: s.name + " job list"}
+	}
+	return nil
+}
+
+// jobRunCommand runs one job.
+type jobRunCommand struct {
+	jobSettings
+	Job string `arg:"" help:"Its name; job list shows them."`
+}
+
+// Run implements a command.
+func (c *jobRunCommand) Run(ctx context.Context, s *session) error {
+	l, err := c.connect(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer l.Close() //nolint:errcheck // the run is recorded, or an error is at hand
+	log := LogSettings{Format: "text", Level: "info"}.logger(s.stderr)
+	list, err := jobs(c.ConsumerSettings, l, log)
+	if err != nil {
+		return usage("%w", err)
+	}
+	at := slices.IndexFunc(list, func(j job.Job) bool { return j.Name == c.Job })
+	if at < 0 {
+		return &failure{code: ExitUsage, err: fmt.Errorf("there is no job %q", c.Job), try: s.name + " job list"}
+	}
+	locker, closeLocker, err := c.locker()
+	if err != nil {
+		return &failure{code: ExitUsage, err: err}
+	}
+	defer closeLocker()
+	runner := job.NewRunner(job.Config{
+		Holder: holderName(), Lease: max(c.Jobs.Lease, job.MinLease), LockRequired: c.Lock.Mode == lockRequired,
+	}, job.Deps{Records: l, Locker: locker, Observer: nobodyWatches{}, Now: time.Now})
+	record, err := runner.RunNow(ctx, list[at], func(holder string) {
+		s.say("%s has not finished its run; waiting up to %s to see whether it still moves", holder, job.LockExpiry(c.Jobs.Lease))
+	})
+	if err != nil {
+		return c.failure(ctx, s, err)
+	}
+	return c.tell(s, record)
+}
+
+// locker opens the lock of the jobs; nil where it is off.
+func (c *jobRunCommand) locker() (job.Locker, func(), error) {
+	if c.Lock.Mode == lockOff {
+		return nil, func() {}, nil
+	}
+	clients, err := lock.NewClients(c.Redis.URLs, lock.ClientConfig{Name: "order-consumer-job"})
+	if err != nil {
+		return nil, nil, err
+	}
+	locker, err := newJobLocker(clients, c.Group.Group, max(c.Jobs.Lease, job.MinLease))
+	if err != nil {
+		return nil, nil, err
+	}
+	return jobLocker{locker}, func() {
+		locker.Close()
+		for _, client := range clients {
+			_ = client.Close() // nothing is under way on it
+		}
+	}, nil
+}
+
+func (c *jobRunCommand) failure(ctx context.Context, s *session, err error) error {
+	var running *job.RunningError
+	switch {
+	case errors.As(err, &running):
+		return &failure{code: ExitFailed, err: err, try: fmt.Sprintf("%s job history %s", s.name, c.Job)}
+	case errors.Is(err, job.ErrLockUnavailable):
+		return &failure{code: ExitUnreachable, err: err, try: s.name + " doctor, or --lock optional"}
+	default:
+		return databaseFailure(ctx, err)
+	}
+}
+
+// tell writes the record, and makes a failed run the end of the command.
+func (c *jobRunCommand) tell(s *session, r job.Record) error {
+	shown := showRun(r)
+	err := writeAll(c.OutputSettings, s.stdout, "runs", fmt.Sprintf(runRow, "JOB", "SCHEDULED FOR", "STATE", "TOOK", "BY", "RESULT"), []shownRun{shown})
+	if err != nil {
+		return err
+	}
+	if r.State == job.Failed {
+		return fmt.Errorf("job %s: %s", r.Job, r.Error)
+	}
+	return nil
+}
+
+// nobodyWatches is the observer of a command that says how it went itself.
+type nobodyWatches struct{}
+
+// JobBegan implements job.Observer.
+func (nobodyWatches) JobBegan(job.Run, job.Cause, bool) {}
+
+// JobEnded implements job.Observer.
+func (nobodyWatches) JobEnded(job.Run, time.Duration, error) {}
+
+// JobSeen implements job.Observer.
+func (nobodyWatches) JobSeen(job.Record) {}
+
+// JobTrouble implements job.Observer.
+func (nobodyWatches) JobTrouble(string, error) {}

@@ -1,0 +1,183 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"orderconsumer/internal/job"
+	"orderconsumer/internal/stock"
+)
+
+// history are the runs that job history tells, newest first.
+func (p *patient) history(args ...string) []shownRun {
+	p.t.Helper()
+	var whole struct{ Runs []shownRun }
+	got := at(p.t, p.servers)(append([]string{"job", "history", "-o", "json"}, args...)...).want(p.t, ExitOK)
+	if err := json.Unmarshal([]byte(got.stdout), &whole); err != nil {
+		p.t.Fatal(err)
+	}
+	return whole.Runs
+}
+
+func TestJobsByHand(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+	run := at(t, p.servers)
+	run("job", "history").want(t, ExitNothing)
+	got := p.run("job", "list").want(t, ExitOK)
+	wantParts(t, got.stdout, "audit       0 3 * * *", "T03:00:00Z  never", "clean-up    by hand only      -                     never")
+
+	got = p.run("job", "run", "audit").want(t, ExitOK)
+	wantParts(t, got.stdout, "audit ", " done ", `"clean":true`)
+	got = p.run("job", "run", "nonsuch").want(t, ExitUsage)
+	wantParts(t, got.stderr, `there is no job "nonsuch"`, "consumer job list")
+	got = p.run("job", "run", "clean-up").want(t, ExitFailed)
+	wantParts(t, got.stderr, "DEDUP_HORIZON is not set")
+
+	l := p.servers.OpenLedger(t)
+	_, err := l.Set(t.Context(), "", stock.Line{Goods: "apple", Num: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := behindTheBack(t, p.servers)
+	_, err = db.ExecContext(t.Context(), "UPDATE stock SET available=4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = p.run("job", "run", "audit").want(t, ExitFailed)
+	wantParts(t, got.stderr, "does not hold what is promised of it: 1 finding")
+
+	runs := p.history("audit")
+	if len(runs) != 2 || runs[0].State != job.Failed || runs[1].State != job.Done || runs[0].Cause != job.Manual ||
+		!strings.Contains(string(runs[0].Result), `"goods_id":"apple"`) || runs[0].Holder != holderName() || runs[0].FinishedAt == nil {
+		t.Errorf("runs %+v", runs)
+	}
+	if all := p.history(); len(all) != 3 || all[1].Job != jobCleanUp {
+		t.Errorf("all runs %+v", all)
+	}
+	wantParts(t, p.run("job", "list").want(t, ExitOK).stdout, " failed by "+holderName())
+}
+
+func TestAJobIsNotRunByHandWhileAnotherRunsIt(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+	l := p.servers.OpenLedger(t)
+	status, err := l.Status(t.Context(), jobAudit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := l.Begin(t.Context(), status, time.Now().Add(time.Second), job.Scheduled, "elsewhere:7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	beating, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for beating.Err() == nil {
+			_ = l.Beat(beating, other) // whether it moves is what the test is about
+			<-tick.C
+		}
+	}()
+	got := p.run("job", "run", "audit", "--job-lease", "3s").want(t, ExitFailed)
+	wantParts(t, got.stderr, "elsewhere:7 has not finished its run; waiting up to 1.8s", "job audit is being run by elsewhere:7", "job history audit")
+	stop()
+	<-ended
+
+	// It is silent now: its run is gone on with, and no other begun.
+	p.run("job", "run", "audit", "--job-lease", "1s").want(t, ExitOK)
+	runs := p.history("audit")
+	if len(runs) != 1 || runs[0].Crashes != 1 || runs[0].State != job.Done || runs[0].Cause != job.Scheduled {
+		t.Errorf("runs %+v", runs)
+	}
+}
+
+// TestInstancesRunJobs: two instances whose jobs are due every second run each
+// time once, and what an audit finds is seen from outside.
+func TestInstancesRunJobs(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(s *ConsumerSettings) {
+		s.Jobs = JobSettings{Mode: "on", Audit: "* * * * * *", CleanUp: "* * * * * *", Lease: 3 * time.Second}
+		s.Dedup.Horizon = time.Millisecond
+	})
+	s.stocked(map[string]int64{"apple": 5})
+	first, second := s.start(), s.start()
+	runs := s.awaitRuns(jobAudit, func(r job.Record) bool { return r.State == job.Done })
+	s.awaitRuns(jobCleanUp, func(r job.Record) bool { return r.State == job.Done })
+	if runs[0].Cause != job.Scheduled || runs[0].ScheduledAt.Nanosecond() != 0 {
+		t.Errorf("run %+v", runs[0])
+	}
+	_, err := behindTheBack(t, s.servers).ExecContext(t.Context(), "UPDATE stock SET available=4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.awaitRuns(jobAudit, func(r job.Record) bool { return r.State == job.Failed })
+	s.end(first)
+	s.end(second)
+	for _, r := range s.awaitRuns(jobAudit, func(job.Record) bool { return true }) {
+		if r.Crashes != 0 {
+			t.Errorf("an instance that was stopped counts as vanished: %+v", r)
+		}
+	}
+}
+
+// awaitRuns returns the runs of a job once the newest is as it should be.
+func (s *shop) awaitRuns(name string, ok func(job.Record) bool) []job.Record {
+	s.t.Helper()
+	deadline := time.After(testTimeout)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		runs, err := s.ledger.Runs(s.t.Context(), name, 100)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if len(runs) > 0 && ok(runs[0]) {
+			return runs
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			s.t.Fatalf("no such run of %s: %+v", name, runs)
+		}
+	}
+}
+
+func TestWhatAJobCameToIsSeenFromOutside(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(s *ConsumerSettings) { s.Jobs.Lease = time.Second })
+	i := s.open()
+	o := jobObserver{i.observer}
+	o.JobSeen(job.Record{Job: jobAudit, State: job.Failed, Error: "1 finding", Result: `{"summary":{"findings":1}}`, FinishedAt: time.Now()})
+	for _, text := range []string{`order_job_failing{job="audit"} 1`, "order_audit_findings 1"} {
+		if got := metricsOf(t, i); !strings.Contains(got, text) {
+			t.Errorf("metrics lack %s", text)
+		}
+	}
+	warned := false
+	for _, line := range i.health.Ready().Lines {
+		warned = warned || strings.Contains(line.String(), "[!]audit: 1 finding")
+	}
+	if !warned {
+		t.Errorf("readiness does not warn: %v", i.health.Ready().Lines)
+	}
+	o.JobSeen(job.Record{Job: jobAudit, State: job.Done, Result: `{"summary":{"findings":0}}`, FinishedAt: time.Now()})
+	if got := metricsOf(t, i); !strings.Contains(got, "order_audit_findings 0") || !strings.Contains(got, `order_job_failing{job="audit"} 0`) {
+		t.Error("what was found stays after a clean audit")
+	}
+}
+
+// metricsOf is what a scraper reads.
+func metricsOf(t *testing.T, i *Instance) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	i.metrics.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+	return w.Body.String()
+}
