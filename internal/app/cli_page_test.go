@@ -38,7 +38,7 @@ standard output (` + "`-o json`" + ` and ` + "`-o jsonl`" + ` for programs), eve
 // TestCommandLinePage holds docs/cli.md against the programs.
 func TestCommandLinePage(t *testing.T) {
 	t.Setenv("COLUMNS", "110") // what help is wrapped at
-	producer := program{name: "producer", help: producerHelp, commands: &producerCommands{}}
+	producer := producerProgram()
 	page := cliPage
 	for _, p := range []program{consumer(), producer} {
 		page += fmt.Sprintf("\n## %s\n", p.name)
