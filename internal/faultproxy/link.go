@@ -3,6 +3,7 @@ package faultproxy
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +22,7 @@ type link struct {
 	client, server net.Conn
 	torn           chan struct{} // closed by reset
 	once           sync.Once
+	deaf           atomic.Bool // the client is not to hear what the server says next
 }
 
 // piece is what was read at once. No bytes mean that the sender has ended its
@@ -59,6 +61,10 @@ func (l *link) read(from net.Conn, pieces chan<- piece) {
 	for {
 		n, err := from.Read(buffer)
 		p := piece{due: l.proxy.due()}
+		if n > 0 && !l.passes(from, buffer[:n]) {
+			l.reset()
+			return
+		}
 		if n > 0 {
 			p.bytes = append([]byte(nil), buffer[:n]...)
 			select {
@@ -75,6 +81,24 @@ func (l *link) read(from net.Conn, pieces chan<- piece) {
 			return
 		}
 	}
+}
+
+// passes has what was read looked at.
+func (l *link) passes(from net.Conn, sent []byte) bool {
+	if from == l.server {
+		return !l.deaf.Load()
+	}
+	if l.proxy.watch == nil {
+		return true
+	}
+	switch l.proxy.watch(sent) {
+	case LoseRequest:
+		return false
+	case LoseReply:
+		l.deaf.Store(true)
+	default:
+	}
+	return true
 }
 
 // deliver writes what is due until the sender's end has arrived.

@@ -1,6 +1,7 @@
 // Package faultproxy is a network that misbehaves on purpose: a TCP proxy that
-// delays what passes, holds it back, or tears connections down. Benchmarks and
-// fault tests put it in front of a server.
+// delays what passes, holds it back, tears connections down, or loses one
+// request or the answer to it. Benchmarks and fault tests put it in front of a
+// server.
 package faultproxy
 
 import (
@@ -24,11 +25,31 @@ type Config struct {
 	// bound how much is under way, so it costs time and not throughput. The
 	// handshake of a connection is not delayed.
 	Delay time.Duration
+	// Listen is where clients connect to, host:port; empty means a free port of
+	// this machine.
+	Listen string
+	// Watch is shown what clients send, as it came, and says what becomes of it;
+	// nil lets everything pass. It is called from many goroutines.
+	Watch func(sent []byte) Verdict
 }
+
+// Verdict says what becomes of something that a client sends.
+type Verdict int
+
+const (
+	// Pass lets it through.
+	Pass Verdict = iota
+	// LoseRequest tears the connection down before the server has seen it.
+	LoseRequest
+	// LoseReply lets it through, and tears the connection down when the server
+	// answers: it was done, and the client is not told.
+	LoseReply
+)
 
 // Proxy forwards connections to one server. It is safe for concurrent use.
 type Proxy struct {
 	target   string
+	watch    func(sent []byte) Verdict
 	listener net.Listener
 	running  sync.WaitGroup
 	stop     context.CancelFunc
@@ -41,17 +62,21 @@ type Proxy struct {
 	closed  bool
 }
 
-// Start listens on a port of this machine that is free. Close ends it.
+// Start listens. Close ends it.
 func Start(cfg Config) (*Proxy, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	var listen net.ListenConfig
-	listener, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
+	if cfg.Listen == "" {
+		cfg.Listen = "127.0.0.1:0"
+	}
+	listener, err := listen.Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		stop()
 		return nil, fmt.Errorf("listen for %s: %w", cfg.Target, err)
 	}
 	p := &Proxy{
 		target:   cfg.Target,
+		watch:    cfg.Watch,
 		listener: listener,
 		stop:     stop,
 		delay:    cfg.Delay,

@@ -1,6 +1,7 @@
 package faultproxy_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -20,6 +21,32 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // echo answers with what it is sent, and ends when its client does.
 func echo(t *testing.T) (address string) {
 	t.Helper()
+	return serve(t, func(conn net.Conn) { _, _ = io.Copy(conn, conn) })
+}
+
+// recorder is an echo that keeps what it was sent.
+func recorder(t *testing.T, mu *sync.Mutex, seen *bytes.Buffer) (address string) {
+	t.Helper()
+	return serve(t, func(conn net.Conn) {
+		buffer := make([]byte, 1024)
+		for {
+			n, err := conn.Read(buffer)
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			seen.Write(buffer[:n])
+			mu.Unlock()
+			if _, err := conn.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+	})
+}
+
+// serve listens until the test ends.
+func serve(t *testing.T, talk func(net.Conn)) (address string) {
+	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +60,7 @@ func echo(t *testing.T) (address string) {
 			}
 			serving.Go(func() {
 				defer conn.Close()
-				_, _ = io.Copy(conn, conn)
+				talk(conn)
 			})
 		}
 	})
@@ -218,6 +245,46 @@ func TestProxy(t *testing.T) {
 		expectNobody(t, p)
 		p.Mend()
 		ask(t, dial(t, p), "after")
+	})
+
+	t.Run("loses one request, or the answer to it", func(t *testing.T) {
+		t.Parallel()
+		var seen bytes.Buffer // by the server
+		var mu sync.Mutex
+		p := start(t, faultproxy.Config{Target: recorder(t, &mu, &seen), Watch: func(sent []byte) faultproxy.Verdict {
+			switch string(sent) {
+			case "request":
+				return faultproxy.LoseRequest
+			case "reply":
+				return faultproxy.LoseReply
+			default:
+				return faultproxy.Pass
+			}
+		}})
+		for _, lost := range []string{"request", "reply"} {
+			conn := dial(t, p)
+			ask(t, conn, "before")
+			if _, err := io.WriteString(conn, lost); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := conn.Read(make([]byte, 1)); n != 0 || !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("%s: got %d bytes and %v, want a reset connection", lost, n, err)
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if got, want := seen.String(), "beforebeforereply"; got != want {
+			t.Errorf("the server has seen %q, want %q", got, want)
+		}
+	})
+
+	t.Run("listens where it is told to", func(t *testing.T) {
+		t.Parallel()
+		first := start(t, faultproxy.Config{})
+		_, err := faultproxy.Start(faultproxy.Config{Target: first.Addr(), Listen: first.Addr()})
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("got %v, want %v", err, syscall.EADDRINUSE)
+		}
 	})
 
 	t.Run("ends a connection whose server is not there", func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -21,6 +22,10 @@ const (
 	commitTimeout = 3 * time.Second
 	// watchPartitions is how soon new partitions of a topic are noticed.
 	watchPartitions = 5 * time.Second
+	// heartbeatMost is the longest time between two heartbeats. A heartbeat is how
+	// a member learns that another one has left or come: a third of a hand-over
+	// was spent waiting for the next one.
+	heartbeatMost = 500 * time.Millisecond
 	// idleShout is how long a member may be without any partition before it
 	// says so: the usual reason is more instances than partitions.
 	idleShout = 30 * time.Second
@@ -88,6 +93,7 @@ type Consumer struct {
 	newFlow  func() *order.Flow
 	observer Observer
 	log      *slog.Logger
+	closing  sync.WaitGroup // readers of generations that have ended
 }
 
 // NewConsumer returns a member that has not joined yet.
@@ -106,7 +112,7 @@ func (c *Consumer) Run(take, work context.Context) error {
 		Dialer:                 c.client.dialer,
 		Topics:                 c.cfg.Topics,
 		GroupBalancers:         []kafkago.GroupBalancer{kafkago.RangeGroupBalancer{}},
-		HeartbeatInterval:      c.cfg.SessionTimeout / 6,
+		HeartbeatInterval:      min(c.cfg.SessionTimeout/6, heartbeatMost),
 		SessionTimeout:         c.cfg.SessionTimeout,
 		RebalanceTimeout:       c.cfg.RebalanceTimeout,
 		JoinGroupBackoff:       joinRest,
@@ -118,6 +124,7 @@ func (c *Consumer) Run(take, work context.Context) error {
 	if err != nil {
 		return fmt.Errorf("join group %s: %w", c.cfg.Group, err)
 	}
+	defer c.closing.Wait()
 	defer closeSoon(group.Close)
 	defer c.observer.Joined(false)
 	for {
@@ -165,6 +172,13 @@ func (c *Consumer) settleDown(ctx context.Context, g *kafkago.Generation, lived 
 		}
 	}
 	_ = sleep(ctx, joinRest) // an end of ctx is noticed by the caller
+}
+
+// closeLater closes a reader without anybody waiting for it: the client's Close
+// waits for the answer to the request under way, up to fetchWait, and meanwhile
+// the partitions could have gone to their next owner.
+func (c *Consumer) closeLater(reader *kafkago.Reader) {
+	c.closing.Go(func() { closeSoon(reader.Close) })
 }
 
 // leave makes the group leave when the current generation's function returns.

@@ -56,7 +56,7 @@ func (p *partition) run(ctx context.Context) error {
 		return err
 	}
 	reader := kafkago.NewReader(p.consumer.client.readerConfig(p.topic, p.id))
-	defer closeSoon(reader.Close)
+	defer p.consumer.closeLater(reader)
 	err = reader.SetOffset(next)
 	if err != nil {
 		return fmt.Errorf("start %s/%d at %d: %w", p.topic, p.id, next, err)

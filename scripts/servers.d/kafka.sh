@@ -59,6 +59,8 @@ kafka_pom() {
 # node_of NAME: 1, 2 or 3.
 node_of() { case $1 in kafka) echo 1 ;; *) echo "${1#kafka}" ;; esac; }
 
+# Clients of the listener FAULTS are told to go on to a port where no broker listens: whoever wants to stand between
+# consumers and a broker listens there (scripts/faults does).
 kafka_properties() {
 	local port count name voters='' copies=1 in_sync=1
 	port=$(port_of "$1")
@@ -71,9 +73,9 @@ kafka_properties() {
 		process.roles=broker,controller
 		node.id=$(node_of "$1")
 		controller.quorum.voters=${voters#,}
-		listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
-		advertised.listeners=PLAINTEXT://127.0.0.1:$port
-		listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+		listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1)),FAULTS://127.0.0.1:$((port + 2))
+		advertised.listeners=PLAINTEXT://127.0.0.1:$port,FAULTS://127.0.0.1:$((port + 3))
+		listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,FAULTS:PLAINTEXT
 		inter.broker.listener.name=PLAINTEXT
 		controller.listener.names=CONTROLLER
 		log.dirs=$dir/$1/data
@@ -85,6 +87,7 @@ kafka_properties() {
 		share.coordinator.state.topic.replication.factor=$copies
 		share.coordinator.state.topic.min.isr=$in_sync
 		group.initial.rebalance.delay.ms=0
+		group.min.session.timeout.ms=1000
 		auto.create.topics.enable=false
 	PROPERTIES
 }

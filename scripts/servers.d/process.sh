@@ -33,12 +33,21 @@ alive() {
 	[[ $(stat_field "$pid" 22) == "$began" && $(stat_field "$pid" 3) != [ZX] ]]
 }
 
+# close_inherited: a server outlives whoever started it, and would keep their locks and pipes open for as long.
+close_inherited() {
+	local fd
+	for fd in /proc/"$BASHPID"/fd/*; do
+		fd=${fd##*/}
+		((fd <= 2)) || eval "exec $fd>&-"
+	done
+}
+
 # start_process NAME COMMAND...: detached, in its own folder, its output in the log.
 start_process() {
 	local name=$1 port
 	shift
 	port=$(port_of "$name")
-	(cd "$dir/$name" && exec setsid "$@") </dev/null >>"$dir/$name/log" 2>&1 9>&- &
+	(close_inherited && cd "$dir/$name" && exec setsid "$@") </dev/null >>"$dir/$name/log" 2>&1 &
 	echo "$port" >"$dir/$name/port"
 	echo "$! $(stat_field $! 22)" >"$dir/$name/pid"
 }

@@ -1,0 +1,154 @@
+package drill
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// poll is how often the brokers are asked how things stand.
+const poll = 50 * time.Millisecond
+
+// AwaitMembers returns when the group has n members and is at rest, so that
+// each of them has its share of the work.
+func (p *Place) AwaitMembers(ctx context.Context, n int) error {
+	var last error
+	for {
+		group, err := p.Client.DescribeGroup(ctx, p.Group)
+		if err == nil && len(group.Members) == n && group.State == "Stable" {
+			return nil
+		}
+		last = err
+		if err == nil {
+			last = fmt.Errorf("it is %s with %d", group.State, len(group.Members))
+		}
+		if !rest(ctx, poll) {
+			return fmt.Errorf("wait for group %s to have %d members: %w", p.Group, n, last)
+		}
+	}
+}
+
+// AwaitLeft returns when no more than n messages are left to be settled, in the
+// input and in the retry tiers. progress is told how many are; it may be nil.
+func (p *Place) AwaitLeft(ctx context.Context, n int64, progress func(left int64)) error {
+	left := int64(-1)
+	for {
+		now, err := p.Left(ctx)
+		if err == nil {
+			left = now
+			if left <= n {
+				return nil
+			}
+			if progress != nil {
+				progress(left)
+			}
+		}
+		if !rest(ctx, poll) {
+			return fmt.Errorf("wait until at most %d messages are left, %d are: %w", n, left, ctx.Err())
+		}
+	}
+}
+
+// Left is how many messages are to be settled, in the input and in the retry
+// tiers.
+func (p *Place) Left(ctx context.Context) (int64, error) {
+	positions, err := p.Client.Positions(ctx, p.Group, p.Topics.Consumed())
+	if err != nil {
+		return 0, err
+	}
+	left := int64(0)
+	for _, position := range positions {
+		left += position.Lag()
+	}
+	return left, nil
+}
+
+// Outcomes is how many outcomes have been published.
+func (p *Place) Outcomes(ctx context.Context) (int64, error) {
+	ranges, err := p.Client.Ranges(ctx, p.Topics.Results)
+	if err != nil {
+		return 0, err
+	}
+	n := int64(0)
+	for _, r := range ranges {
+		n += r.Messages()
+	}
+	return n, nil
+}
+
+// Mark is how far every partition of the input had been published at one
+// moment.
+type Mark struct {
+	At   time.Time
+	ends map[int]int64
+}
+
+// Mark marks now.
+func (p *Place) Mark(ctx context.Context) (Mark, error) {
+	m := Mark{At: time.Now(), ends: make(map[int]int64)}
+	ranges, err := p.Client.Ranges(ctx, p.Topics.Input)
+	for _, r := range ranges {
+		m.ends[r.Partition] = r.To
+	}
+	return m, err
+}
+
+// AwaitPast returns, when every partition has settled something that was
+// published after the mark, how long that took: nobody is waited for any more.
+// Something has to be published to every partition meanwhile.
+func (p *Place) AwaitPast(ctx context.Context, m Mark) (time.Duration, error) {
+	each, err := p.AwaitEachPast(ctx, m)
+	last := time.Duration(0)
+	for _, took := range each {
+		last = max(last, took)
+	}
+	return last, err
+}
+
+// AwaitEachPast is AwaitPast that tells of every partition how long it took.
+func (p *Place) AwaitEachPast(ctx context.Context, m Mark) (map[int]time.Duration, error) {
+	each := make(map[int]time.Duration)
+	for {
+		positions, err := p.Client.Positions(ctx, p.Group, []string{p.Topics.Input})
+		behind := 0
+		for _, position := range positions {
+			if position.Committed <= m.ends[position.Partition] {
+				behind++
+			} else if _, past := each[position.Partition]; !past {
+				each[position.Partition] = time.Since(m.At)
+			}
+		}
+		if err == nil && behind == 0 && len(positions) > 0 {
+			return each, nil
+		}
+		if !rest(ctx, poll) {
+			return each, fmt.Errorf("wait for %d partitions to go on: %w", behind, ctx.Err())
+		}
+	}
+}
+
+// AwaitOutcome returns, when an outcome more is published than before, how long
+// after since that was.
+func (p *Place) AwaitOutcome(ctx context.Context, before int64, since time.Time) (time.Duration, error) {
+	for {
+		n, err := p.Outcomes(ctx)
+		if err == nil && n > before {
+			return time.Since(since), nil
+		}
+		if !rest(ctx, poll/2) {
+			return 0, fmt.Errorf("wait for the next outcome after %d: %w", before, ctx.Err())
+		}
+	}
+}
+
+// rest reports false when ctx ends first.
+func rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

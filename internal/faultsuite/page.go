@@ -1,0 +1,137 @@
+package faultsuite
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"orderconsumer/internal/crash"
+)
+
+// pageHead opens the page of faults.
+const pageHead = `# Faults
+
+Written by ` + "`scripts/faults page`" + ` from what it has measured. Every row breaks something on real servers (Kafka
+4.3, MySQL 9.7 with binlog and fsync, Redis 7: ` + "`scripts/servers up`" + `) while consumers in processes of their own work
+under load. Then everything heals, the backlog drains, and everything that was published is held against the log
+and the database, row by row (` + "`internal/proof`" + `): an order that was lost, doubled, oversold, or answered wrongly breaks
+the row. ` + "`scripts/faults list`" + ` shows the rows, ` + "`scripts/faults run NAME...`" + ` plays some, ` + "`scripts/faults short`" + ` those
+that are played before a change lands.
+
+Consumers had a session timeout of 6 s, a lock of 3 s and retry tiers of 1, 3 and 8 s; each order comes twice
+with a chance of 2 %, is cancelled with 3 %, and one event in 200 is broken. Takeover and hand-over end when every partition has settled something that was
+published after the fault. Times are those of one machine with two processors that other work shared: a time over
+its goal is shown with the goal. *Replayed* are outcomes that stand in the log a second time, because an event was
+worked on twice; *pause* is the longest time without an outcome while events were waiting.
+
+`
+
+// Page writes the page of faults: of each row the newest result, and the totals
+// of all.
+func Page(w io.Writer, results []Result) error {
+	var b strings.Builder
+	b.WriteString(pageHead)
+	writeTotals(&b, results)
+	writeRows(&b, results)
+	writeElsewhere(&b)
+	writePoints(&b)
+	_, err := io.WriteString(w, b.String())
+	if err != nil {
+		return fmt.Errorf("write the page: %w", err)
+	}
+	return nil
+}
+
+func writeTotals(b *strings.Builder, results []Result) {
+	var orders, events, lost, oversold int64
+	var kills, wrong, failed int
+	var took time.Duration
+	for i := range results {
+		r := &results[i]
+		orders, events, lost, oversold = orders+r.Orders, events+r.Events, lost+r.Lost, oversold+r.Oversold
+		kills, wrong, took = kills+r.Kills, wrong+r.Wrong, took+r.Took
+		if r.Error != "" {
+			failed++
+		}
+	}
+	fmt.Fprintf(b, "All runs: %d rows played, %s of faults, %d orders (%d events), %d consumers killed by SIGKILL; %d lost, %d oversold, %d other findings, %d rows in which something expected was not seen.\n\n",
+		len(results), took.Round(time.Minute), orders, events, kills, lost, oversold, wrong, failed)
+}
+
+func writeRows(b *strings.Builder, results []Result) {
+	newest, times := make(map[string]Result), make(map[string]int)
+	for _, r := range results {
+		times[r.Row]++
+		if newest[r.Row].At.Before(r.At) {
+			newest[r.Row] = r
+		}
+	}
+	b.WriteString("| # | row | fault | expected besides the promise | played | events | kills | replayed | pause | times | seen | verdict |\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	for _, row := range Rows() {
+		r, played := newest[row.Name]
+		if row.Elsewhere != "" {
+			continue
+		}
+		if !played {
+			fmt.Fprintf(b, "| %d | `%s` | %s | %s | - | | | | | | | not played |\n", row.Number, row.Name, row.Fault, row.Expect)
+			continue
+		}
+		fmt.Fprintf(b, "| %d | `%s` | %s | %s | %d times | %d | %d | %d | %.1f s | %s | %s | %s |\n", row.Number, row.Name, row.Fault, row.Expect,
+			times[row.Name], r.Events, r.Kills, r.Replayed, r.Pause.Seconds(), timings(r.Timings), strings.Join(r.seen(), "; "), r.Verdict())
+	}
+}
+
+// timings are the slowest of each kind.
+func timings(list []Timing) string {
+	slowest := make(map[string]Timing)
+	count := make(map[string]int)
+	for _, t := range list {
+		count[t.What]++
+		if t.Took > slowest[t.What].Took {
+			slowest[t.What] = t
+		}
+	}
+	var texts []string
+	for _, t := range slices.SortedFunc(maps.Values(slowest), func(a, b Timing) int { return cmp.Compare(a.What, b.What) }) {
+		text := t.String()
+		if n := count[t.What]; n > 1 {
+			text += fmt.Sprintf(" (slowest of %d)", n)
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// seen is what is worth telling.
+func (r *Result) seen() []string {
+	seen := slices.Clone(r.Observed)
+	if r.Rewinds > 0 {
+		seen = append(seen, fmt.Sprintf("%d offsets went backwards", r.Rewinds))
+	}
+	if r.Error != "" {
+		seen = append(seen, strings.ReplaceAll(r.Error, "\n", "; "))
+	}
+	return append(seen, r.Findings...)
+}
+
+func writeElsewhere(b *strings.Builder) {
+	b.WriteString("\n## Not here\n\n")
+	for _, row := range Rows() {
+		if row.Elsewhere != "" {
+			fmt.Fprintf(b, "- %d, %s: %s.\n", row.Number, row.Fault, row.Elsewhere)
+		}
+	}
+}
+
+func writePoints(b *strings.Builder) {
+	b.WriteString("\n## Crash points\n\n`CRASH_AT=point:N` lets a consumer die by SIGKILL when it passes the point for the Nth time, " +
+		"`point:N:stop` freeze, `point:N:panic` panic. For drills only: an instance that has it says so in its log.\n\n")
+	for _, point := range crash.Points() {
+		fmt.Fprintf(b, "- `%s`\n", point)
+	}
+}
