@@ -41,6 +41,7 @@ func (l *Ledger) Apply(ctx context.Context, reqs []stock.Request) ([]stock.Decis
 	var decisions []stock.Decision
 	var changes stock.Changes
 	err := l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
+		t.crash = l.crash
 		book, err := l.read(ctx, t, reqs)
 		if err != nil {
 			return err

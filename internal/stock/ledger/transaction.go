@@ -20,6 +20,7 @@ type transaction struct {
 	st    *statement
 	dead  error
 	wrote bool
+	crash crash.Hook // around the commit; nil but for transactions of orders
 }
 
 // transact runs fn in one transaction and commits if fn returned nil and wrote
@@ -79,14 +80,14 @@ func (l *Ledger) transactOn(ctx context.Context, db *gorm.DB, opts *sql.TxOption
 		return nil
 	}
 	ended = true
-	l.crash.At(crash.BeforeCommit)
+	t.crash.At(crash.BeforeCommit)
 	if err := tx.Commit().Error; err != nil {
 		// A server that refused the COMMIT may still hold the transaction open, and
 		// the next BEGIN on this connection would commit it.
 		discard(conn)
 		return fmt.Errorf("commit: %w", l.translateCommit(ctx, err))
 	}
-	l.crash.At(crash.AfterCommit)
+	t.crash.At(crash.AfterCommit)
 	return nil
 }
 
