@@ -23,6 +23,7 @@ Topics, groups and databases are the benchmark's own, and are removed. An audit 
 // measurement.
 type commands struct {
 	Run     runCommand         `cmd:"" default:"withargs" help:"Measure; the default command."`
+	Queries queriesCommand     `cmd:"" help:"Measure stock queries over HTTP, from the cache and from the database, in one run."`
 	Measure measureCommand     `cmd:"" hidden:"" help:"Carry out one measurement, for the benchmark itself."`
 	Version app.VersionCommand `cmd:"" help:"Say which build this is."`
 }
