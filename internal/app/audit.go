@@ -67,8 +67,8 @@ func dirty(s stock.Summary) error {
 	return fmt.Errorf("the database does not hold what is promised of it: %s", counted64(s.Findings, "finding"))
 }
 
-// shownFinding is a finding as it is written for programs: for producer replay
-// one about an event, for consumer stock add one about goods.
+// shownFinding is a finding as it is written for programs. Those about goods are
+// what consumer stock add takes.
 type shownFinding struct {
 	Rule      audit.Rule  `json:"rule"`
 	OrderID   string      `json:"order_id,omitempty"`

@@ -24,7 +24,7 @@ var errNotAFinding = errors.New("want what audit -o jsonl writes")
 
 // mend applies the findings about goods that audit has written: what an order
 // without event took is given back, and a level that is not the sum of its
-// movements is made that. Findings about events are left to producer replay.
+// movements is made that. Findings about events are about what is to be read again.
 func (c *stockAddCommand) mend(ctx context.Context, s *session) error {
 	if c.GoodsArg != "" || c.Goods != "" || c.NumArg != nil || c.Num != nil || c.Ref != "" {
 		return usage("--findings takes neither goods nor num nor --ref: they are in the findings")
@@ -48,7 +48,7 @@ func (c *stockAddCommand) mend(ctx context.Context, s *session) error {
 	if err != nil {
 		return again(databaseFailure(ctx, err), fmt.Sprintf("%s stock add --findings %s", s.name, word(c.Findings)))
 	}
-	s.say("%s mended, %s about something else (events are for producer replay)", counted(m.mended, "finding"), counted(m.others, "finding"))
+	s.say("%s mended, %s about something else", counted(m.mended, "finding"), counted(m.others, "finding"))
 	if m.mended == 0 {
 		return &failure{code: ExitNothing, err: errors.New("no finding is about goods"), try: s.name + " audit --log -o jsonl"}
 	}
