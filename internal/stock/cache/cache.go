@@ -197,7 +197,7 @@ type wait struct {
 // end returns the rebuild's answer, or the stale one when that takes too long
 // or fails.
 func (w *wait) end(ctx context.Context, patience time.Duration, counts *tally, direct bool) (Entry, error) {
-	err := error(stock.ErrOverloaded)
+	err := stock.ErrOverloaded
 	if w.want != nil {
 		err = w.want.wait(ctx, patience)
 	}

@@ -282,7 +282,7 @@ func TestOff(t *testing.T) {
 		t.Errorf("%d readings at a time, want 1", w.database.most.Load())
 	}
 	keys, err := w.client.Keys(t.Context(), "*"+w.store.Prefix[:10]+"*").Result()
-	if err != nil && err != redis.Nil || len(keys) > 0 {
+	if err != nil && !errors.Is(err, redis.Nil) || len(keys) > 0 {
 		t.Errorf("keys %v, %v", keys, err)
 	}
 }
@@ -295,7 +295,7 @@ func TestTheDatabaseFails(t *testing.T) {
 	one := w.instance()
 	w.available(one, "a")
 	w.age(longTTL+time.Minute, "a")
-	away := error(stock.ErrUnavailable)
+	away := stock.ErrUnavailable
 	w.database.fail.Store(&away)
 	levels, age, err := one.Levels(t.Context(), []string{"a"})
 	if err != nil || levels["a"].Available != 7 || age < longTTL {

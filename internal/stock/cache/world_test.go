@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -221,7 +222,7 @@ func (w *world) key(goods string) string { return w.store.Prefix + "level:" + go
 func (w *world) entry(goods string) string {
 	w.Helper()
 	text, err := w.client.Get(w.Context(), w.key(goods)).Result()
-	if err != nil && err != redis.Nil {
+	if err != nil && !errors.Is(err, redis.Nil) {
 		w.Fatal(err)
 	}
 	return text

@@ -122,8 +122,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // Lock implements cache.Store.
 func (s *Store) Lock(ctx context.Context, goods []string) (unlock func(context.Context), err error) {
 	lease, err := s.locker.Lock(ctx, goods)
-	var taken *lock.TakenError
-	if errors.As(err, &taken) {
+	if taken, ok := errors.AsType[*lock.TakenError](err); ok {
 		return nil, &cache.TakenError{Goods: taken.Name}
 	}
 	if err != nil {
