@@ -68,6 +68,7 @@ type consumerCommands struct {
 	Group   groupCommands  `cmd:"" help:"Look at the consumer group, and move its place in the log."`
 	Job     jobCommands    `cmd:"" help:"Look at the jobs that one instance runs, and run them by hand."`
 	Doctor  doctorCommand  `cmd:"" help:"Examine everything a consumer needs, and say how to mend it."`
+	Drill   drillCommand   `cmd:"" help:"Let consumers die on these servers, among topics and tables of the drill's own, and show what became of the orders."`
 	Health  healthCommand  `cmd:"" help:"Ask the instance that runs on this machine how it is."`
 	Version versionCommand `cmd:"" help:"Say which build this is."`
 }
@@ -88,6 +89,7 @@ func newConsumerCommands(open OpenLedger) *consumerCommands {
 	c.Job.Run.open = open
 	c.Job.History.open = open
 	c.Doctor.open = open
+	c.Drill.open = open
 	return c
 }
 

@@ -125,7 +125,10 @@ func (d *drill) play(ctx context.Context) error {
 			return err
 		}
 	}
-	if err = errors.Join(d.restart(ctx), d.grow(ctx)); err != nil {
+	if err = d.restart(ctx); err != nil {
+		return err
+	}
+	if err = d.grow(ctx); err != nil {
 		return err
 	}
 	if err = d.dam(); err != nil {
@@ -267,8 +270,14 @@ func (d *drill) replace(ctx context.Context, victim *member, what string, mark M
 	return errors.Join(d.start(""), d.members(ctx))
 }
 
-// past waits until every partition goes on after a fault.
+// past waits until every partition goes on after a fault. Where nobody is left
+// to go on, another instance starts at once.
 func (d *drill) past(ctx context.Context, what string, mark Mark) error {
+	if len(d.alive) == 0 {
+		if err := d.start(""); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, stepPatience)
 	defer cancel()
 	type answer struct {
@@ -319,7 +328,7 @@ func (d *drill) restart(ctx context.Context) error {
 	d.alive = d.alive[1:]
 	err = d.past(ctx, "SIGTERM under load", mark)
 	err = errors.Join(err, <-stopped)
-	if err != nil {
+	if err != nil || len(d.alive) >= d.Instances {
 		return err
 	}
 	return errors.Join(d.start(""), d.members(ctx))
@@ -339,48 +348,6 @@ func (d *drill) grow(ctx context.Context) error {
 		return err
 	}
 	return d.past(ctx, "rebalance: one instance more", mark)
-}
-
-// finish publishes what is left, waits until everything is settled, stops the
-// instances and examines what became of the orders.
-func (d *drill) finish(ctx context.Context) error {
-	d.Say("nothing is broken any more: publishing what is left and waiting until it is settled")
-	err := d.load.Publish(ctx, 2*d.Orders, 0)
-	if err != nil || ctx.Err() != nil {
-		return errors.Join(err, ctx.Err())
-	}
-	settling, cancel := context.WithTimeout(ctx, drainPatience)
-	defer cancel()
-	said := time.Now()
-	err = d.Place.AwaitLeft(settling, 0, func(left int64) {
-		if time.Since(said) >= sayEvery {
-			said = time.Now()
-			d.Say("  %d messages left", left)
-		}
-	})
-	if err != nil {
-		return errors.Join(err, d.ended())
-	}
-	for _, m := range d.alive {
-		m.Signal(syscall.SIGTERM) // all at once: they need not wait for each other
-	}
-	for _, m := range d.alive {
-		err = errors.Join(err, m.Stop())
-	}
-	d.alive = nil
-	if err != nil {
-		return err
-	}
-	d.Say("the audit: %d events against the log and the database", d.load.Sent())
-	outcomes, err := d.Place.Outcomes(ctx)
-	if err != nil {
-		return err
-	}
-	d.result.Report, err = d.load.Examine(ctx)
-	if err == nil {
-		d.result.Replayed = outcomes - d.result.Report.Published
-	}
-	return err
 }
 
 func (d *drill) killAll() {
