@@ -211,6 +211,7 @@ func TestAuditOfTheLogWhileConsumersRun(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, func(s *ConsumerSettings) { s.Topics.Partitions = 4 })
 	day := s.newDay(4000)
+	day.publish(1) // an empty topic is nothing to audit
 	first, second := s.start(), s.start()
 	published := make(chan struct{})
 	go func() {

@@ -32,6 +32,7 @@ func TestEveryCrashPoint(t *testing.T) {
 			day.publish(day.events)
 			doomed.awaitDeath(t)
 			last := s.spawn()
+			s.awaitMember(last) // nothing may be left to do, and SIGTERM come before it is heard
 			day.awaitLeft(0)
 			if err := last.signal(t, syscall.SIGTERM); err != nil {
 				t.Errorf("the instance that ended the day: %v", err)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"orderconsumer/internal/faultproxy"
+	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/proof"
 	"orderconsumer/internal/stock"
@@ -91,19 +92,35 @@ func (p *process) signal(t *testing.T, sig syscall.Signal) error {
 // all of them have a share of the work.
 func (s *shop) awaitMembers(n int) {
 	s.t.Helper()
+	s.awaitGroup(fmt.Sprintf("%d members", n), func(g kafka.Group) bool { return len(g.Members) == n })
+}
+
+// awaitMember returns when the process is a member of the group: from then on it
+// has heard of signals.
+func (s *shop) awaitMember(p *process) {
+	s.t.Helper()
+	id := fmt.Sprintf("/%d", p.cmd.Process.Pid)
+	s.awaitGroup("having "+id, func(g kafka.Group) bool {
+		return slices.ContainsFunc(g.Members, func(m kafka.Member) bool { return strings.HasSuffix(m.ClientID, id) })
+	})
+}
+
+// awaitGroup returns when the group is stable and as wanted.
+func (s *shop) awaitGroup(what string, wanted func(kafka.Group) bool) {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), testTimeout)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		group, err := s.client.DescribeGroup(ctx, s.settings.Group.Group)
-		if err == nil && len(group.Members) == n && group.State == "Stable" {
+		if err == nil && group.State == "Stable" && wanted(group) {
 			return
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			s.t.Fatalf("the group does not come to %d members: %+v, %v", n, group, err)
+			s.t.Fatalf("the group does not come to %s: %+v, %v", what, group, err)
 		}
 	}
 }
