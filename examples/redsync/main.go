@@ -62,9 +62,9 @@ func run(ctx context.Context, out io.Writer, redis, database string) (err error)
 	return nil
 }
 
-// rest waits, as a holder does that is held up.
-func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
+// rest waits for a pause, as a holder does that is held up.
+func rest(ctx context.Context) error {
+	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

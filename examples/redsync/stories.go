@@ -53,7 +53,7 @@ func pausedTextbook(ctx context.Context, w *world) (string, error) {
 		return err
 	}
 	err = sell(func() error { // the first shop is paused while it holds the lock
-		if err := rest(ctx, pause); err != nil {
+		if err := rest(ctx); err != nil {
 			return err
 		}
 		return sell(func() error { return nil }) // and the second finds it free
@@ -94,7 +94,7 @@ func pausedHere(ctx context.Context, w *world) (string, error) {
 		return nil
 	}
 	err := sell(w.goods+"-1", func() error {
-		if err := rest(ctx, pause); err != nil {
+		if err := rest(ctx); err != nil {
 			return err
 		}
 		return sell(w.goods+"-2", func() error { return nil })
@@ -124,7 +124,7 @@ func cancelled(ctx context.Context, w *world) (told [2]string, err error) {
 	if err == nil {
 		err = again.Unlock(ctx)
 	}
-	return told, errors.Join(err, rest(ctx, pause))
+	return told, errors.Join(err, rest(ctx))
 }
 
 func freeOrTaken(err error) string {
@@ -144,7 +144,7 @@ func sameServer(ctx context.Context, w *world) (told [2]string, err error) {
 		return told, fmt.Errorf("three times one server: %w", err)
 	}
 	told[1] = "refused at the start: " + lock.ErrSameServer.Error()
-	return told, rest(ctx, pause)
+	return told, rest(ctx)
 }
 
 // extended: the option sets a lock again that has expired, whoever held it in
@@ -158,7 +158,7 @@ func extended(ctx context.Context, w *world) (told [2]string, err error) {
 	if err != nil {
 		return told, err
 	}
-	if err := rest(ctx, pause); err != nil {
+	if err := rest(ctx); err != nil {
 		return told, err
 	}
 	second := w.textbook.NewMutex("textbook:"+w.goods, redsync.WithExpiry(expiry))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/go-redsync/redsync/v4"
@@ -142,8 +143,8 @@ func (w *world) close(ctx context.Context) error {
 		w.locker.Close()
 	}
 	var errs []error
-	for i := len(w.undo) - 1; i >= 0; i-- {
-		errs = append(errs, w.undo[i](ctx))
+	for _, undo := range slices.Backward(w.undo) {
+		errs = append(errs, undo(ctx))
 	}
 	return errors.Join(errs...)
 }
