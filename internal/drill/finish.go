@@ -3,7 +3,7 @@ package drill
 import (
 	"context"
 	"errors"
-	"syscall"
+	"sync"
 	"time"
 )
 
@@ -27,13 +27,16 @@ func (d *drill) finish(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, d.ended())
 	}
-	for _, m := range d.alive {
-		m.Signal(syscall.SIGTERM) // all at once: they need not wait for each other
+	// All at once: they need not wait for each other. And each once: a second
+	// signal to one that is at its last instructions would be its end.
+	ends := make([]error, len(d.alive))
+	var stopping sync.WaitGroup
+	for i, m := range d.alive {
+		stopping.Go(func() { ends[i] = m.Stop() })
 	}
-	for _, m := range d.alive {
-		err = errors.Join(err, m.Stop())
-	}
+	stopping.Wait()
 	d.alive = nil
+	err = errors.Join(ends...)
 	if err != nil {
 		return err
 	}
