@@ -87,7 +87,7 @@ func (s *shop) settleInputAnd(i *Instance, tier string) {
 	take, stop := context.WithCancel(ctx)
 	ran := make(chan error, 1)
 	go func() { ran <- i.Run(take, ctx) }()
-	err := s.client.WaitSettled(ctx, s.settings.Group.Group, s.topics.Input, []string{tier}, func(int64) {})
+	err := s.client.WaitSettled(ctx, s.settings.Group.Group, s.topics.Input, []string{tier}, func(string, int64) {})
 	stop()
 	if runErr := <-ran; runErr != nil || err != nil {
 		s.t.Fatal(runErr, err)

@@ -33,6 +33,9 @@ standard output (` + "`-o json`" + ` and ` + "`-o jsonl`" + ` for programs), eve
 | 3 | nothing matched what was asked for |
 | 4 | a part was done, and the answer says which |
 | 5 | a server that is needed does not answer |
+
+Two commands know fewer: ` + "`producer publish` and `producer generate`" + ` end with 1 also where a part was delivered (what was not is in a file,
+ready to be published), and ` + "`consumer health`" + ` ends with 0 or 1, which is all that a container's health check understands.
 `
 
 // TestCommandLinePage holds docs/cli.md against the programs.

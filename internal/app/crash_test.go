@@ -287,7 +287,7 @@ func (d *day) awaitLeft(n int) {
 	}
 	reached, stop := context.WithCancel(ctx)
 	defer stop()
-	err := d.shop.client.WaitSettled(reached, d.shop.settings.Group.Group, d.shop.topics.Input, tiers, func(left int64) {
+	err := d.shop.client.WaitSettled(reached, d.shop.settings.Group.Group, d.shop.topics.Input, tiers, func(_ string, left int64) {
 		if left <= int64(n) {
 			stop()
 		}

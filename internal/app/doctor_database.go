@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"orderconsumer/internal/stock"
@@ -68,10 +69,23 @@ func databaseFix(ctx context.Context, err error) string {
 	case deniedLogin(err):
 		return "set DATABASE_URL or DATABASE_PASSWORD_FILE to a user and password the server knows"
 	case deniedDatabase(err):
-		return "CREATE DATABASE, and GRANT ALL on it to the user of DATABASE_URL"
+		return createDatabase(err)
 	default:
 		return "set DATABASE_URL to mysql://user:password@host:port/database"
 	}
+}
+
+// lackedDatabase is how the ledger names what it could not open.
+var lackedDatabase = regexp.MustCompile(`connect to database (\S+) at \S+ as (\S+):`)
+
+// createDatabase are the statements that make the database of DATABASE_URL.
+func createDatabase(err error) string {
+	name, user := "DATABASE", "USER"
+	if found := lackedDatabase.FindStringSubmatch(err.Error()); found != nil {
+		name, user = found[1], found[2]
+	}
+	return fmt.Sprintf("CREATE DATABASE IF NOT EXISTS `%s`; GRANT ALL ON `%s`.* TO '%s'@'%%'",
+		strings.ReplaceAll(name, "`", "``"), strings.ReplaceAll(name, "`", "``"), strings.ReplaceAll(user, "'", "''"))
 }
 
 // masked is a URL as it may be shown.

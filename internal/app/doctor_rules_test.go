@@ -139,6 +139,8 @@ func TestDatabaseThatDoesNotLetUsIn(t *testing.T) {
 		{name: "it is not there", err: answered("dial tcp: connection refused"), away: true, fix: "scripts/servers up"},
 		{name: "it does not know the password", err: answered("Error 1045 (28000): Access denied"), fix: "DATABASE_PASSWORD_FILE"},
 		{name: "it has no such database", err: answered("Error 1049 (42000): Unknown database"), fix: "CREATE DATABASE"},
+		{name: "it has no such database, and says whose it is", fix: "CREATE DATABASE IF NOT EXISTS `shop`; GRANT ALL ON `shop`.* TO 'bob'@'%'",
+			err: answered("connect to database shop at db:3306 as bob: Error 1049 (42000): Unknown database 'shop'")},
 		{name: "the database is not for us", err: answered("Error 1044 (42000): Access denied"), fix: "GRANT"},
 		{name: "the URL is none", err: errors.New("database URL: empty"), fix: "set DATABASE_URL to mysql://"},
 	} {

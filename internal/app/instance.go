@@ -309,7 +309,7 @@ func (i *Instance) measureLag(ctx context.Context) {
 			continue // readiness tells that the brokers are away
 		}
 		for _, p := range positions {
-			i.metrics.Lag(p.Topic, p.Partition, p.Lag(), i.observer.age(p.Lag()))
+			i.metrics.Lag(p.Topic, p.Partition, p.Lag(), i.observer.age(p.Topic, p.Partition, p.Lag()))
 		}
 	}
 }
@@ -317,6 +317,11 @@ func (i *Instance) measureLag(ctx context.Context) {
 // WaitSettled returns when everything that stood in the input topic at the
 // call has been settled by the group.
 func (i *Instance) WaitSettled(ctx context.Context, progress func(left int64)) error {
+	return i.waitSettled(ctx, func(_ string, left int64) { progress(left) })
+}
+
+// waitSettled is WaitSettled for who wants to know which topic is waited for.
+func (i *Instance) waitSettled(ctx context.Context, progress func(topic string, left int64)) error {
 	topics := i.settings.Group.topics()
 	var tiers []string
 	tiers = append(tiers, i.formerTiers...) // what fails in them goes to the others

@@ -16,15 +16,17 @@ import (
 // read. It counts for the summary at the end.
 type observer struct {
 	*telemetry.Metrics
-	health *telemetry.Health
-	log    *slog.Logger
-	tap    func(order.Settlement)    // may be nil
-	oldest atomic.Pointer[time.Time] // since when the oldest message is in flight; zero: none is
-	first  atomic.Int64              // Unix nanoseconds of the first message read; 0: none yet
+	health  *telemetry.Health
+	log     *slog.Logger
+	tap     func(order.Settlement)         // may be nil
+	oldest  atomic.Pointer[time.Time]      // since when the oldest message is in flight; zero: none is
+	commits atomic.Pointer[telemetry.Loop] // turns while the group is joined; nil: it is not
+	first   atomic.Int64                   // Unix nanoseconds of the first message read; 0: none yet
 
-	mu     sync.Mutex
-	counts map[string]int64     // settled events by outcome
-	said   map[string]time.Time // when a pause was last written, by dependency
+	mu        sync.Mutex
+	counts    map[string]int64           // settled events by outcome
+	unsettled map[partitionKey]time.Time // of the partitions of this generation; see Unsettled
+	said      map[string]time.Time       // when a pause was last written, by dependency
 }
 
 // pauseEvery is how often a pause that lasts is written again.
@@ -33,8 +35,9 @@ const pauseEvery = 10 * time.Second
 func newObserver(m *telemetry.Metrics, h *telemetry.Health, log *slog.Logger, tap func(order.Settlement)) *observer {
 	o := &observer{
 		Metrics: m, health: h, log: log, tap: tap,
-		counts: make(map[string]int64),
-		said:   make(map[string]time.Time),
+		counts:    make(map[string]int64),
+		unsettled: make(map[partitionKey]time.Time),
+		said:      make(map[string]time.Time),
 	}
 	h.WatchProgress(o.oldestInFlight)
 	return o
@@ -104,12 +107,27 @@ func (o *observer) CacheStore(err error) {
 	}
 }
 
-// Joined implements kafka.Observer.
-func (o *observer) Joined(joined bool) { o.health.Joined(joined) }
+// Joined implements kafka.Observer. While the instance has its place in the
+// group, its commit loop has to turn: it is what says how far everything is.
+func (o *observer) Joined(joined bool) {
+	o.health.Joined(joined)
+	var loop *telemetry.Loop
+	if joined {
+		loop = o.health.Loop("commit")
+	}
+	if before := o.commits.Swap(loop); before != nil {
+		before.Done()
+	}
+}
 
 // OldestInFlight implements kafka.Observer. The time keeps its monotonic part:
 // a clock that is set must not make the watchdog bark.
-func (o *observer) OldestInFlight(since time.Time) { o.oldest.Store(&since) }
+func (o *observer) OldestInFlight(since time.Time) {
+	o.oldest.Store(&since)
+	if loop := o.commits.Load(); loop != nil {
+		loop.Beat()
+	}
+}
 
 func (o *observer) oldestInFlight() time.Time {
 	if since := o.oldest.Load(); since != nil {
@@ -118,14 +136,41 @@ func (o *observer) oldestInFlight() time.Time {
 	return time.Time{}
 }
 
-// age of the oldest message in flight stands for the age of a partition's lag:
-// a partition without lag has none.
-func (o *observer) age(lag int64) time.Duration {
-	since := o.oldestInFlight()
-	if lag == 0 || since.IsZero() {
+// Unsettled implements kafka.Observer.
+func (o *observer) Unsettled(topic string, partition int, appended time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.unsettled[partitionKey{topic, partition}] = appended
+}
+
+// partitionKey names a partition.
+type partitionKey struct {
+	topic string
+	id    int
+}
+
+// age is that of the first unsettled message of a partition, negative when this
+// instance does not read it and cannot tell.
+func (o *observer) age(topic string, partition int, lag int64) time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	appended, ours := o.unsettled[partitionKey{topic, partition}]
+	switch {
+	case !ours:
+		return -1
+	case lag == 0 || appended.IsZero():
 		return 0
+	default:
+		return max(time.Since(appended), 0) // the log's clock may be ahead of ours
 	}
-	return time.Since(since)
+}
+
+// Rebalanced implements kafka.Observer. The partitions may be others' now.
+func (o *observer) Rebalanced() {
+	o.Metrics.Rebalanced()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.unsettled)
 }
 
 // settled is a copy of the counts so far.

@@ -18,7 +18,7 @@ type runCommand struct {
 	ConsumerSettings
 	Log       LogSettings `embed:""`
 	Migrate   bool        `env:"MIGRATE" help:"Apply pending migrations first; several instances may do so at once."`
-	ExitAtEnd bool        `name:"exit-at-end" env:"EXIT_AT_END" help:"Stop when everything that stood in the topic at the start, retry tiers included, is settled."`
+	ExitAtEnd bool        `name:"exit-at-end" env:"EXIT_AT_END" help:"Stop when everything that stood in the topic at the start, retry tiers included, is settled. Says which topic it waits for."`
 
 	CrashAt string `name:"crash-at" env:"CRASH_AT" placeholder:"POINT:N" help:"For drills: die by SIGKILL at the N-th passing of a point of the path. docs/faults.md names the points."`
 
@@ -113,10 +113,10 @@ func (c *runCommand) work(take context.Context, s *session, i *Instance) error {
 	waiter.Go(func() {
 		defer stop()
 		said := time.Now()
-		waitErr = i.WaitSettled(take, func(left int64) {
+		waitErr = i.waitSettled(take, func(topic string, left int64) {
 			if time.Since(said) >= endTalk {
 				said = time.Now()
-				s.say("%d messages left", left)
+				s.say("%s left in %s%s", counted64(left, "message"), topic, c.tierNote(topic))
 			}
 		})
 	})
@@ -127,6 +127,16 @@ func (c *runCommand) work(take context.Context, s *session, i *Instance) error {
 		err = waitErr
 	}
 	return err
+}
+
+// tierNote says why a tier takes its time.
+func (c *runCommand) tierNote(topic string) string {
+	for _, tier := range c.Group.topics().Tiers {
+		if tier.Topic == topic {
+			return fmt.Sprintf(" (a retry tier: each is due %s after it came)", tier.Delay)
+		}
+	}
+	return ""
 }
 
 // ended gives the errors that end a consumer their next command.

@@ -34,6 +34,11 @@ func TestStockSetAndAdd(t *testing.T) {
 			t.Errorf("%v: %q and %q, want %q", tt.args, got.stdout, got.stderr, tt.stdout)
 		}
 	}
+	for _, other := range [][]string{{"add", "apple", "3", "--ref", "delivery-1"}, {"set", "apple", "2", "--ref", "delivery-1"}} {
+		got := run(append([]string{"stock"}, other...)...).want(t, ExitUsage)
+		wantParts(t, got.stderr, `"delivery-1" has been applied to goods "apple" before with other content: restock of +2, to 4`)
+	}
+	wantParts(t, run("stock", "get", "apple").want(t, ExitOK).stdout, "apple")
 	run("audit").want(t, ExitOK)
 }
 

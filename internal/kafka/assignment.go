@@ -142,11 +142,16 @@ func (a *assignment) commit() {
 	maps.Copy(a.committed, moved)
 }
 
-// oldest is when the oldest message in flight was read.
+// oldest is when the oldest message in flight was read. It reports each
+// partition's first unsettled message on the way.
 func (a *assignment) oldest() time.Time {
 	var oldest time.Time
 	for _, p := range a.partitions {
-		since, ok := p.mark.oldest()
+		since, appended, ok := p.mark.oldest()
+		if !ok {
+			appended = time.Time{}
+		}
+		a.consumer.observer.Unsettled(p.topic, p.id, appended)
 		if ok && (oldest.IsZero() || since.Before(oldest)) {
 			oldest = since
 		}

@@ -80,6 +80,9 @@ type Observer interface {
 	LostToRetention(messages int64)
 	// Joined reports whether the member has its place in the group.
 	Joined(joined bool)
+	// Unsettled reports when the first message of a partition of this member that
+	// is read and not settled was appended (zero: there is none).
+	Unsettled(topic string, partition int, appended time.Time)
 	// OldestInFlight reports when the oldest message in flight was read (zero:
 	// none is).
 	OldestInFlight(since time.Time)

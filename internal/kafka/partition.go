@@ -102,7 +102,7 @@ func (p *partition) hand(ctx context.Context, m *kafkago.Message) error {
 			return err
 		}
 	}
-	err := p.mark.begin(ctx, m.Offset, time.Now())
+	err := p.mark.begin(ctx, m.Offset, time.Now(), m.Time)
 	if err != nil {
 		return err
 	}

@@ -157,16 +157,16 @@ const settledPoll = 100 * time.Millisecond
 
 // WaitSettled returns when the group has settled everything that stood in
 // input when it was called, and everything that went into the tiers because
-// of it. progress is told how many messages are left of the topic that is
-// waited for.
+// of it. progress is told which topic is waited for, and how many
+// of its messages are left.
 //
 // What fails in one topic goes to the next, never back. So once a topic is
 // settled up to its end, all that came of it stands in the next one, below the
 // end that one has now; messages that others publish meanwhile are not waited
 // for.
-func (c *Client) WaitSettled(ctx context.Context, group, input string, tiers []string, progress func(left int64)) error {
+func (c *Client) WaitSettled(ctx context.Context, group, input string, tiers []string, progress func(topic string, left int64)) error {
 	for _, topic := range append([]string{input}, tiers...) {
-		err := c.waitSettled(ctx, group, topic, progress)
+		err := c.waitSettled(ctx, group, topic, func(left int64) { progress(topic, left) })
 		if err != nil {
 			return err
 		}

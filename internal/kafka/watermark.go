@@ -25,24 +25,26 @@ type watermark struct {
 }
 
 type entry struct {
-	offset int64
-	since  time.Time
-	done   bool
+	offset   int64
+	since    time.Time
+	appended int64 // Unix milliseconds, by the log's clock
+	done     bool
 }
 
 func newWatermark(start int64, window int) *watermark {
 	return &watermark{window: window, room: make(chan struct{}), next: start}
 }
 
-// begin notes that the message at offset is being worked on. Offsets ascend,
+// begin notes that the message at offset is being worked on, since now, and that
+// it was appended to the log before. Offsets ascend,
 // with gaps where the log has none. It waits while the window is full: a
 // message that does not come to an end must not let the list behind it grow
 // without bound.
-func (w *watermark) begin(ctx context.Context, offset int64, now time.Time) error {
+func (w *watermark) begin(ctx context.Context, offset int64, now, appended time.Time) error {
 	for {
 		w.mu.Lock()
 		if len(w.entries)-w.head < w.window {
-			w.entries = append(w.entries, entry{offset: offset, since: now})
+			w.entries = append(w.entries, entry{offset: offset, since: now, appended: appended.UnixMilli()})
 			w.mu.Unlock()
 			return nil
 		}
@@ -95,13 +97,14 @@ func (w *watermark) committable() int64 {
 	return w.next
 }
 
-// oldest is when the first message that is not done was begun; ok is false
-// when there is none.
-func (w *watermark) oldest() (since time.Time, ok bool) {
+// oldest is when the first message that is not done was begun, and when it was
+// appended to the log; ok is false when there is none.
+func (w *watermark) oldest() (since, appended time.Time, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.head == len(w.entries) {
-		return time.Time{}, false
+		return time.Time{}, time.Time{}, false
 	}
-	return w.entries[w.head].since, true
+	first := w.entries[w.head]
+	return first.since, time.UnixMilli(first.appended), true
 }

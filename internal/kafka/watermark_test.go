@@ -23,7 +23,7 @@ func TestWatermarkNeverPassesAnUnfinishedMessage(t *testing.T) {
 		for range rapid.IntRange(1, 100).Draw(rt, "steps") {
 			if rapid.Bool().Draw(rt, "begin") || len(begun) == 0 {
 				offset += rapid.Int64Range(0, 2).Draw(rt, "gap")
-				if w.begin(context.Background(), offset, time.Time{}) != nil {
+				if w.begin(context.Background(), offset, time.Time{}, time.Time{}) != nil {
 					rt.Fatal("begin failed")
 				}
 				begun = append(begun, offset)
@@ -73,12 +73,12 @@ func TestWatermark(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWatermark(0, 2)
 			for o := range int64(2) {
-				if err := w.begin(t.Context(), o, time.Now()); err != nil {
+				if err := w.begin(t.Context(), o, time.Now(), time.Time{}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			begun := make(chan error, 1)
-			go func() { begun <- w.begin(t.Context(), 2, time.Now()) }()
+			go func() { begun <- w.begin(t.Context(), 2, time.Now(), time.Time{}) }()
 			synctest.Wait()
 			w.Done(1) // not the head: no room
 			synctest.Wait()
@@ -93,10 +93,10 @@ func TestWatermark(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			if err := w.begin(ctx, 3, time.Now()); err != nil {
+			if err := w.begin(ctx, 3, time.Now(), time.Time{}); err != nil {
 				t.Fatal(err)
 			}
-			if err := w.begin(ctx, 4, time.Now()); !errors.Is(err, context.DeadlineExceeded) {
+			if err := w.begin(ctx, 4, time.Now(), time.Time{}); !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatalf("got %v", err)
 			}
 		})
@@ -105,17 +105,17 @@ func TestWatermark(t *testing.T) {
 	t.Run("the oldest message in flight is the first that is not done", func(t *testing.T) {
 		t.Parallel()
 		w := newWatermark(0, 10)
-		if _, ok := w.oldest(); ok {
+		if _, _, ok := w.oldest(); ok {
 			t.Fatal("nothing is in flight")
 		}
 		for o := range int64(3) {
-			if err := w.begin(t.Context(), o, time.Unix(o, 0)); err != nil {
+			if err := w.begin(t.Context(), o, time.Unix(o, 0), time.Unix(100+o, 0)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		w.Done(0)
-		if since, ok := w.oldest(); !ok || since.Unix() != 1 {
-			t.Fatalf("got %v %v", since, ok)
+		if since, appended, ok := w.oldest(); !ok || since.Unix() != 1 || appended.Unix() != 101 {
+			t.Fatalf("got %v %v %v", since, appended, ok)
 		}
 	})
 }
@@ -126,7 +126,7 @@ func BenchmarkWatermark(b *testing.B) {
 	now := time.Now()
 	b.ReportAllocs()
 	for i := int64(0); b.Loop(); i++ {
-		_ = w.begin(ctx, i, now)
+		_ = w.begin(ctx, i, now, time.Time{})
 		w.Done(i)
 	}
 }

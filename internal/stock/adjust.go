@@ -22,7 +22,8 @@ const (
 // are not in the catalogue are created by it.
 type Adjustment struct {
 	// Ref names the adjustment. A line that was already applied under the same
-	// Ref is not applied again, so a call whose answer was lost may be repeated.
+	// Ref is not applied again, so a call whose answer was lost may be repeated; with
+	// another number or mode it is refused.
 	Ref  string
 	Mode Mode
 	// Lines are sorted by goods, each goods once. Num is at least one for Add, at
@@ -68,6 +69,15 @@ func overLimit(goods string, level int64) error {
 	return fmt.Errorf("%w: goods %q would have %d available, the most is %d", ErrInvalid, goods, level, int64(MaxAvailable))
 }
 
+// is reports whether a movement under the adjustment's Ref is what the line would
+// have made.
+func (a *Adjustment) is(line Line, m *Movement) bool {
+	if a.Mode == Add {
+		return m.Kind == KindRestock && m.Delta == line.Num
+	}
+	return m.Kind == KindCorrect && m.Balance == line.Num
+}
+
 // kind is the kind of the adjustment's movements.
 func (a *Adjustment) kind() Kind {
 	if a.Mode == Add {
@@ -80,13 +90,17 @@ func (a *Adjustment) kind() Kind {
 // book's owner already holds a movement under the adjustment's Ref. It returns
 // an answer per line, in their order, and what is to be written; an error that
 // wraps [ErrInvalid] means that nothing may be written.
-func (b *Book) Adjust(a *Adjustment, applied map[string]bool, now time.Time) ([]Adjusted, Changes, error) {
+func (b *Book) Adjust(a *Adjustment, applied map[string]Movement, now time.Time) ([]Adjusted, Changes, error) {
 	now = moment(now)
 	answers := make([]Adjusted, 0, len(a.Lines))
 	var c Changes
 	for _, line := range a.Lines {
 		before, known := b.Levels[line.Goods]
-		if applied[line.Goods] {
+		if was, ok := applied[line.Goods]; ok {
+			if !a.is(line, &was) {
+				return nil, Changes{}, fmt.Errorf("%w: %q has been applied to goods %q before with other content: %s of %+d, to %d",
+					ErrInvalid, a.Ref, line.Goods, was.Kind, was.Delta, was.Balance)
+			}
 			answers = append(answers, Adjusted{Goods: line.Goods, Before: before, After: before, Repeated: true})
 			continue
 		}

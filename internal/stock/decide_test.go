@@ -264,7 +264,7 @@ func TestAdjust(t *testing.T) {
 	t.Run("a line applied before is left alone", func(t *testing.T) {
 		t.Parallel()
 		book := Book{Levels: map[string]int64{"a": 5}}
-		answers, changes, err := book.Adjust(&Adjustment{Ref: "r", Mode: Add, Lines: []Line{{"a", 2}}}, map[string]bool{"a": true}, noon)
+		answers, changes, err := book.Adjust(&Adjustment{Ref: "r", Mode: Add, Lines: []Line{{"a", 2}}}, map[string]Movement{"a": {Kind: KindRestock, Delta: 2, Balance: 7}}, noon)
 		if err != nil {
 			t.Fatal(err)
 		}

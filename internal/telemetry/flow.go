@@ -43,7 +43,6 @@ type flowMetrics struct {
 	batchOrders        prometheus.Histogram
 	transactionSeconds prometheus.Histogram
 	transactionRetries *children[string, prometheus.Counter]
-	stockConflicts     prometheus.Counter
 
 	lockWait     prometheus.Histogram
 	lockHold     prometheus.Histogram
@@ -81,8 +80,6 @@ func newFlowMetrics(r registrar) flowMetrics {
 		transactionRetries: counters(r.counterVec("order_transaction_retries_total",
 			"Transactions run again in place, and why.", "reason"), maxReasons,
 			"busy", "unknown_commit", "lock_lost"),
-		stockConflicts: r.counter("order_stock_conflicts_total",
-			"Guarded writes that the database refused: somebody else changed the stock under our rows."),
 		lockWait: r.histogram("order_lock_wait_seconds",
 			"How long a batch waited for its goods.", lockBuckets),
 		lockHold: r.histogram("order_lock_hold_seconds",
@@ -143,8 +140,3 @@ func (m *flowMetrics) Paused(dependency string, err error) {
 	}
 	m.paused.get(dependency).Set(value)
 }
-
-// StockConflicted reports a guarded write that touched no row, or that a CHECK
-// refused, although the rows were locked: somebody changes the stock without
-// taking part in the locking.
-func (m *flowMetrics) StockConflicted() { m.stockConflicts.Inc() }

@@ -82,7 +82,7 @@ func newLogMetrics(r registrar, group string) logMetrics {
 		lagMessages: r.gaugeVec("order_consumer_lag_messages",
 			"Messages in the partition that no commit covers yet.", "topic", "partition"),
 		lagSeconds: r.gaugeVec("order_consumer_lag_seconds",
-			"Age of the oldest message that no commit covers yet; 0 when there is none.", "topic", "partition"),
+			"Age of the first message of the partition that was read and is not settled; 0 when there is none. Told by the instance that reads the partition.", "topic", "partition"),
 		assigned: newChildren(bound[string]{maxTopics, other}, func(topic string) prometheus.Gauge {
 			return assigned.WithLabelValues(label(topic))
 		}),
@@ -111,12 +111,15 @@ func (m *logMetrics) Processed(topic string, took time.Duration, code string) {
 	m.processed.get(resultOf{topic, code}).Observe(took.Seconds())
 }
 
-// Lag reports how far the group is behind on a partition of this instance: how
-// many messages are not committed, and how old the oldest of them is.
+// Lag reports how far the group is behind on a partition: how many messages are
+// not committed, and how old the oldest of them is; a negative age is not known,
+// because another instance reads the partition.
 func (m *logMetrics) Lag(topic string, partition int, messages int64, age time.Duration) {
 	topic, number := label(topic), partitionLabel(partition)
 	m.lagMessages.WithLabelValues(topic, number).Set(float64(max(messages, 0)))
-	m.lagSeconds.WithLabelValues(topic, number).Set(max(age, 0).Seconds())
+	if age >= 0 {
+		m.lagSeconds.WithLabelValues(topic, number).Set(age.Seconds())
+	}
 }
 
 // Assigned reports how many partitions of topic this instance reads. An

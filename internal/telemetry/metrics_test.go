@@ -31,7 +31,6 @@ func exercised() *Metrics {
 	m.Waiting(7)
 	m.Busy(1)
 	m.Paused(DependencyDatabase, errors.New("gone"))
-	m.StockConflicted()
 	m.Consumed("orders", 3, 5)
 	m.Sent("orders.results", 2, nil)
 	m.Sent("orders.results", 1, context.DeadlineExceeded)
@@ -109,7 +108,6 @@ func TestTheHandlerShowsWhatWasReported(t *testing.T) {
 		`order_workers_limit 2`,
 		`order_paused{dependency="database"} 1`,
 		`order_paused{dependency="redis"} 0`,
-		`order_stock_conflicts_total 1`,
 		`messaging_client_consumed_messages_total{messaging_consumer_group_name="shop",messaging_destination_name="orders",messaging_destination_partition_id="3",messaging_operation_name="poll",messaging_system="kafka"} 5`,
 		`messaging_client_sent_messages_total{error_type="",messaging_destination_name="orders.results",messaging_operation_name="send",messaging_system="kafka"} 2`,
 		`messaging_client_sent_messages_total{error_type="timeout",messaging_destination_name="orders.results",messaging_operation_name="send",messaging_system="kafka"} 1`,

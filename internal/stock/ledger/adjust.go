@@ -166,17 +166,17 @@ func (l *Ledger) adjust(ctx context.Context, a *stock.Adjustment) ([]stock.Adjus
 // appliedUnder returns those of the goods that have a movement under the
 // reference. Only they are asked for: a large import comes in many chunks under
 // one reference, and each would read what all before it wrote.
-func (l *Ledger) appliedUnder(ctx context.Context, t *transaction, ref string, goods []string) (map[string]bool, error) {
-	applied := make(map[string]bool)
-	var id key
+func (l *Ledger) appliedUnder(ctx context.Context, t *transaction, ref string, goods []string) (map[string]stock.Movement, error) {
+	applied := make(map[string]stock.Movement)
+	var row movementRow
 	for chunk := range slices.Chunk(goods, maxKeys) {
-		t.st.reset().text("SELECT goods_id FROM movements WHERE ref=").bytes(ref)
+		t.st.reset().text("SELECT goods_id,kind,delta,balance FROM movements WHERE ref=").bytes(ref)
 		t.st.keys(&KeyQuery{Open: " AND goods_id IN(", Between: ",", Close: ") AND kind IN('restock','correct')"}, chunk)
 		err := t.query(ctx, "read movements of "+ref, func(rows *sql.Rows) error {
-			if err := rows.Scan(&id); err != nil {
+			if err := rows.Scan(&row.GoodsID, &row.Kind, &row.Delta, &row.Balance); err != nil {
 				return err
 			}
-			applied[string(id)] = true
+			applied[string(row.GoodsID)] = row.movement()
 			return nil
 		})
 		if err != nil {

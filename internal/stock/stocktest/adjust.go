@@ -59,6 +59,15 @@ func adjustmentAgain(_ *testing.T, w *world) {
 	w.adjust(stock.Adjustment{Ref: "set", Mode: stock.Set, Lines: []stock.Line{line("a", 5)}}, "a 6 6 =")
 	w.adjust(stock.Adjustment{Ref: "same", Mode: stock.Set, Lines: []stock.Line{line("a", 5)}}, "a 6 6 =")
 	w.adjust(stock.Adjustment{Ref: "add", Mode: stock.Add, Lines: []stock.Line{line("a", 5), line("b", 1)}}, "a 6 6 =", "b 0 1 +")
+	for _, other := range []stock.Adjustment{
+		{Ref: "add", Mode: stock.Add, Lines: []stock.Line{line("a", 6)}},
+		{Ref: "add", Mode: stock.Set, Lines: []stock.Line{line("a", 10)}},
+		{Ref: "set", Mode: stock.Set, Lines: []stock.Line{line("a", 6)}},
+	} {
+		if _, err := w.ledger.Adjust(w.ctx(), other); !errors.Is(err, stock.ErrInvalid) {
+			w.Fatalf("%+v after another content under the same reference: %v", other, err)
+		}
+	}
 	// An order may bear the same name as an adjustment.
 	w.verdicts(w.apply(deduct("add", line("a", 1))), "applied deducted")
 	w.levels(map[string]int64{"a": 5, "b": 1})

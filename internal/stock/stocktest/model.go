@@ -164,10 +164,10 @@ func (m *Model) Adjust(ctx context.Context, a stock.Adjustment) ([]stock.Adjuste
 	var answers []stock.Adjusted
 	lines := touched{lines: [][]stock.Line{a.Lines}}
 	err := m.transact(ctx, lines, func(book *stock.Book) (changes stock.Changes, err error) {
-		applied := make(map[string]bool)
+		applied := make(map[string]stock.Movement)
 		for _, mv := range m.movements[a.Ref] {
 			if mv.Kind == stock.KindRestock || mv.Kind == stock.KindCorrect {
-				applied[mv.Goods] = true
+				applied[mv.Goods] = mv
 			}
 		}
 		answers, changes, err = book.Adjust(&a, applied, m.now())
