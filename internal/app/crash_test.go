@@ -27,9 +27,16 @@ import (
 // it: the same program, but able to open the embedded database too.
 const childVariable = "ORDER_TEST_CONSUMER"
 
+// producerChild, as its value, makes it the producer instead.
+const producerChild = "producer"
+
 func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) == "1" {
+	switch os.Getenv(childVariable) {
+	case "1":
 		p := ConsumerProgram{OpenLedger: testkit.OpenLedger}
+		os.Exit(p.Run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	case producerChild:
+		p := ProducerProgram{OpenLedger: testkit.OpenLedger}
 		os.Exit(p.Run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())

@@ -7,6 +7,7 @@ type producerCommands struct {
 	Publish  publishCommand  `cmd:"" help:"Publish order events from a file or from standard input."`
 	Generate generateCommand `cmd:"" help:"Make up a shop's orders and publish them."`
 	Redrive  redriveCommands `cmd:"" help:"Look through a group's dead letters, and bring them back."`
+	Replay   replayCommands  `cmd:"" help:"Publish a part of a topic again: say first what that would do."`
 	Version  versionCommand  `cmd:"" help:"Say which build this is."`
 }
 
@@ -44,6 +45,11 @@ func newProducerCommands(open OpenLedger) *producerCommands {
 	c.Redrive.Show.open = open
 	c.Redrive.Archive.open = open
 	c.Redrive.Restore.open = open
+	c.Replay.Run.open = open
+	c.Replay.List.open = open
+	c.Replay.Show.open = open
+	c.Replay.Resume.open = open
+	c.Replay.Cancel.open = open
 	return c
 }
 

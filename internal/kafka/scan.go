@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -46,7 +47,8 @@ func (c *Client) Ranges(ctx context.Context, topic string) ([]Range, error) {
 
 // Scan reads the ranges without joining a group: offsets of groups stay as
 // they are. visit is called in the order of offsets within a partition, and
-// from one goroutine for each range; its error ends the scan.
+// from one goroutine for each range; its error ends the scan. Messages that
+// retention has removed meanwhile are an error that wraps ErrDataLoss.
 func (c *Client) Scan(ctx context.Context, ranges []Range, visit func(order.Message) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, r := range ranges {
@@ -62,6 +64,13 @@ func (c *Client) Scan(ctx context.Context, ranges []Range, visit func(order.Mess
 // it has its answer.
 const scanWait = 20 * time.Millisecond
 
+// scanLook is how long nothing may come before it is looked whether the range is
+// still there, scanPatience how long before it is given up.
+const (
+	scanLook     = 3 * time.Second
+	scanPatience = 30 * time.Second
+)
+
 func (c *Client) scan(ctx context.Context, r Range, visit func(order.Message) error) error {
 	cfg := c.readerConfig(r.Topic, r.Partition)
 	cfg.MaxWait = scanWait
@@ -71,10 +80,16 @@ func (c *Client) scan(ctx context.Context, r Range, visit func(order.Message) er
 	if err != nil {
 		return fmt.Errorf("start %s/%d at %d: %w", r.Topic, r.Partition, r.From, err)
 	}
-	for {
-		m, err := reader.FetchMessage(ctx)
+	for next := r.From; ; {
+		m, err := c.fetchNext(ctx, reader, r, next)
 		if err != nil {
 			return fmt.Errorf("read %s/%d: %w", r.Topic, r.Partition, err)
+		}
+		if m.Offset > next {
+			err = c.removed(ctx, r, next)
+			if err != nil {
+				return err
+			}
 		}
 		if m.Offset >= r.To {
 			return nil
@@ -83,7 +98,39 @@ func (c *Client) scan(ctx context.Context, r Range, visit func(order.Message) er
 		if err != nil || m.Offset == r.To-1 {
 			return err
 		}
+		next = m.Offset + 1
 	}
+}
+
+// fetchNext waits for the message at next or behind it. What retention has taken
+// never comes.
+func (c *Client) fetchNext(ctx context.Context, reader *kafkago.Reader, r Range, next int64) (kafkago.Message, error) {
+	began := time.Now()
+	for {
+		look, cancel := context.WithTimeout(ctx, scanLook)
+		m, err := reader.FetchMessage(look)
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return m, err
+		}
+		err = c.removed(ctx, r, next)
+		if err == nil && time.Since(began) >= scanPatience {
+			err = fmt.Errorf("nothing has come at %d for %s, and the range goes on to %d", next, scanPatience, r.To)
+		}
+		if err != nil {
+			return m, err
+		}
+	}
+}
+
+// removed returns an error when the log no longer has the offset. A hole that is
+// no loss (transaction markers, compaction) is none.
+func (c *Client) removed(ctx context.Context, r Range, next int64) error {
+	first, _, err := c.bounds(ctx, r.Topic, r.Partition)
+	if err != nil || first <= next {
+		return nil //nolint:nilerr // cannot tell now
+	}
+	return fmt.Errorf("%w: %s/%d from %d up to %d", ErrDataLoss, r.Topic, r.Partition, next, min(first, r.To)-1)
 }
 
 // readerConfig reads one partition, outside of any group.

@@ -38,8 +38,11 @@ func (p Positions) Pass(m *order.Message) {
 	partitions[m.Partition] = max(partitions[m.Partition], m.Offset+1)
 }
 
-// Clone is a copy that does not change with p.
+// Clone is a copy that does not change with p; nil of nil.
 func (p Positions) Clone() Positions {
+	if p == nil {
+		return nil
+	}
 	c := make(Positions, len(p))
 	for topic, partitions := range p {
 		c[topic] = maps.Clone(partitions)

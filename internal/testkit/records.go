@@ -5,6 +5,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"orderconsumer/internal/stock/ledger"
 )
 
 // deleteTimeoutMillis bounds the removal on the broker's side.
@@ -33,5 +35,24 @@ func (s *Servers) DeleteRecords(t testing.TB, topic string, partition int32, bef
 	}
 	if code := res.Topics[0].Partitions[0].ErrorCode; code != 0 {
 		t.Fatalf("delete records of %s/%d below %d: error %d", topic, partition, before, code)
+	}
+}
+
+// Exec changes the test's database behind the ledger's back: what a person with a
+// client does to it.
+func (s *Servers) Exec(t testing.TB, fn func(exec func(query string, args ...any))) {
+	t.Helper()
+	l := s.OpenLedger(t)
+	err := l.InTransaction(t.Context(), func(tx ledger.Tx) error {
+		var first error
+		fn(func(query string, args ...any) {
+			if _, err := tx.ExecContext(t.Context(), query, args...); err != nil && first == nil {
+				first = err
+			}
+		})
+		return first
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

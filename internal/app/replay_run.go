@@ -1,0 +1,316 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/order"
+	"orderconsumer/internal/replay"
+	"orderconsumer/internal/stock/ledger"
+)
+
+// replayRunCommand plans a replay, and carries it out when told to.
+type replayRunCommand struct {
+	replayCommand
+	Kafka KafkaSettings   `embed:""`
+	Group ReplayGroup     `embed:""`
+	Dedup DedupSettings   `embed:""`
+	Take  ReplaySelection `embed:""`
+	Pace  ReplayPace      `embed:""`
+
+	Execute     bool   `help:"Do it. Without it nothing is published and nothing is written."`
+	Reason      string `env:"REPLAY_REASON" help:"Why; kept with the replay. Needed to execute."`
+	Who         string `env:"REPLAY_WHO" help:"Who; kept with the replay. Default: the user and the machine."`
+	ToTopic     string `help:"Publish to this topic instead of the group's first retry topic. Every group that reads it gets the messages again."`
+	MaxMessages int64  `env:"REPLAY_MAX_MESSAGES" default:"0" help:"Most messages that are published; 0 for all."`
+	MaxReplays  int    `env:"REPLAY_MAX_REPLAYS" default:"3" help:"How often one message may be replayed in all."`
+	ChangesOnly bool   `help:"Leave out what would change nothing."`
+	GoodsShown  int    `default:"20" help:"Most goods that are listed for a person; -o json and -o jsonl list all."`
+	TempFolder  string `type:"path" env:"REPLAY_TEMP_FOLDER" help:"Folder for the files of the simulation, about 100 bytes for each message; the system's if it is left out."`
+}
+
+// replaySpec is what a replay keeps about itself beside its ranges.
+type replaySpec struct {
+	Topic       string          `json:"topic"`
+	From        string          `json:"from"`
+	To          string          `json:"to"`
+	Filter      replay.Filter   `json:"filter"`
+	Group       string          `json:"group"`
+	Input       string          `json:"input_topic"`
+	RetryAfter  []time.Duration `json:"retry_after"`
+	Target      string          `json:"target"`
+	Ramp        string          `json:"ramp"`
+	MaxFailed   float64         `json:"max_failed"`
+	Audit       bool            `json:"audit"`
+	Rate        float64         `json:"rate"`
+	Patience    time.Duration   `json:"patience"`
+	MaxMessages int64           `json:"max_messages,omitempty"`
+	MaxReplays  int             `json:"max_replays"`
+	ChangesOnly bool            `json:"changes_only,omitempty"`
+	Horizon     time.Duration   `json:"dedup_horizon,omitempty"`
+}
+
+// Run implements a command.
+func (c *replayRunCommand) Run(ctx context.Context, s *session) error {
+	filter, err := c.check()
+	if err != nil {
+		return err
+	}
+	client, err := c.Kafka.Client(s.name + "-replay")
+	if err != nil {
+		return usage("%w", err)
+	}
+	defer client.Close()
+	now := time.Now()
+	found, err := c.Take.resolve(ctx, s, client, c.topic(), now)
+	if err != nil {
+		return err
+	}
+	if c.Take.From != found.from && found.from != "start" || c.Take.To != "end" {
+		s.say("%s: from %s, up to and without %s", s.name, found.from, found.to)
+	}
+	spec, err := c.spec(ctx, s, client, found, filter)
+	if err != nil {
+		return err
+	}
+	l, store, err := c.store(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer l.Close() //nolint:errcheck // everything is committed, or an error is at hand
+	job := &replayJob{session: s, client: client, ledger: l, store: store, spec: spec, ranges: found.ranges, folder: c.TempFolder}
+	answer := newReplayAnswer(s.stdout, c.OutputSettings, c.GoodsShown)
+	plan, err := job.plan(ctx, answer)
+	if err != nil {
+		return err
+	}
+	answer.plan(spec, found.ranges, plan)
+	if !c.Execute || plan.Publish == 0 {
+		answer.end(nil)
+		return errors.Join(answer.err, c.notDone(s, plan))
+	}
+	err = job.begin(ctx, s.abort, replay.Object{
+		ID: newReplayID(now), Kind: replay.KindReplay, Ranges: found.ranges, Reason: c.Reason, Who: c.who(),
+		CreatedAt: now, Progress: replay.Progress{Total: plan.Publish},
+	})
+	answer.end(job.object)
+	return errors.Join(answer.err, err)
+}
+
+// notDone says what to do after a plan.
+func (c *replayRunCommand) notDone(s *session, plan *replay.Plan) error {
+	switch {
+	case plan.Selected == 0:
+		return &failure{code: ExitNothing, err: fmt.Errorf("none of %d messages passes the filter", plan.Scanned),
+			try: "the command with fewer of --order, --goods, --type and --filter"}
+	case plan.Publish == 0:
+		s.say("%s: there is nothing to publish", s.name)
+	default:
+		s.say("%s: this was a plan; nothing is published. To do it, add: --execute --reason '...'", s.name)
+	}
+	return nil
+}
+
+func (c *replayRunCommand) topic() string {
+	if c.Take.Topic != "" {
+		return c.Take.Topic
+	}
+	return c.Group.Input
+}
+
+func (c *replayRunCommand) who() string {
+	if c.Who != "" {
+		return c.Who
+	}
+	return whoAmI()
+}
+
+// check refuses what makes no sense before anybody is asked.
+func (c *replayRunCommand) check() (replay.Filter, error) {
+	filter, err := c.Take.filter()
+	if err == nil {
+		err = c.Take.checkIDs()
+	}
+	if err == nil {
+		err = c.Pace.check()
+	}
+	if err == nil {
+		err = c.Dedup.check()
+	}
+	switch {
+	case err != nil:
+	case c.Execute && c.Reason == "":
+		err = &failure{code: ExitUsage, err: errors.New("a replay needs a reason, which is kept with it"), try: "--reason 'database restored from the dump of 12:00'"}
+	case c.MaxMessages < 0:
+		err = usage("--max-messages is %d, must be at least 0", c.MaxMessages)
+	case c.MaxReplays < 1 || c.MaxReplays > order.MaxReplays:
+		err = usage("--max-replays is %d, must be 1..%d", c.MaxReplays, order.MaxReplays)
+	case len(c.Group.RetryAfter) == 0 && c.ToTopic == "":
+		err = usage("the group has no retry tier to publish to: give --to-topic")
+	}
+	return filter, err
+}
+
+// spec fixes everything that a resumed replay needs, and makes sure that the
+// target is there.
+func (c *replayRunCommand) spec(ctx context.Context, s *session, client *kafka.Client, found resolved, filter replay.Filter) (replaySpec, error) {
+	topics := c.Group.topics()
+	spec := replaySpec{
+		Topic: found.topic, From: found.from, To: found.to, Filter: filter,
+		Group: c.Group.Group, Input: c.Group.Input, RetryAfter: c.Group.RetryAfter, Target: c.ToTopic,
+		Ramp: c.Pace.Ramp, MaxFailed: c.Pace.MaxFailed, Audit: c.Pace.Audit, Rate: c.Pace.Rate, Patience: c.Pace.Patience,
+		MaxMessages: c.MaxMessages, MaxReplays: c.MaxReplays, ChangesOnly: c.ChangesOnly, Horizon: c.Dedup.Horizon,
+	}
+	consumed := spec.Target == "" || slices.Contains(topics.Consumed(), spec.Target)
+	if spec.Target == "" {
+		spec.Target = topics.Tiers[0].Topic
+	} else {
+		s.say("%s: --to-topic: EVERY group that reads %s gets these messages again, not only %s", s.name, spec.Target, spec.Group)
+	}
+	switch {
+	case spec.Ramp == "" && consumed:
+		spec.Ramp = replay.DefaultRamp().String()
+	case spec.Ramp == "":
+		spec.Ramp = "none"
+	}
+	_, staged, err := replay.ParseRamp(spec.Ramp)
+	if err != nil {
+		return spec, usage("--ramp: %w", err)
+	}
+	if staged && !consumed {
+		return spec, usage("--ramp waits for group %s, which does not read %s: use --ramp none", spec.Group, spec.Target)
+	}
+	there, err := client.Partitions(ctx, []string{spec.Target})
+	if err != nil {
+		return spec, kafkaFailure(ctx, client, err)
+	}
+	if len(there[spec.Target]) == 0 {
+		return spec, &failure{code: ExitFailed, err: fmt.Errorf("topic %s, which takes what is published, does not exist", spec.Target),
+			try: "consumer run, which creates its topics, or ORDERS_GROUP, ORDERS_TOPIC and RETRY_AFTER as the consumer has them"}
+	}
+	return spec, nil
+}
+
+// replayJob is one replay under way in this process.
+type replayJob struct {
+	session *session
+	client  *kafka.Client
+	ledger  *ledger.Ledger
+	store   replay.Store
+	spec    replaySpec
+	ranges  []replay.Range
+	folder  string
+	object  *replay.Object // nil until it is begun
+}
+
+func (j *replayJob) topics() order.Topics {
+	return order.NewTopics(j.spec.Input, j.spec.Group, j.spec.RetryAfter)
+}
+
+func (j *replayJob) log() replayLog { return replayLog{client: j.client, group: j.spec.Group} }
+
+// rules are the rules of plan and execution alike.
+func (j *replayJob) rules(waiting replay.Waiting) replay.Rules {
+	return replay.Rules{
+		Filter:      j.spec.Filter,
+		TooOld:      horizonOf(DedupSettings{Horizon: j.spec.Horizon}),
+		MaxReplays:  j.spec.MaxReplays,
+		MaxBytes:    order.MaxForwardBytes - replayHeaderBytes,
+		ChangesOnly: j.spec.ChangesOnly,
+		Limit:       j.spec.MaxMessages,
+		Waiting:     waiting,
+		Folder:      j.folder,
+		Now:         time.Now,
+	}
+}
+
+// replayHeaderBytes is more than the headers of a replay take.
+const replayHeaderBytes = 4 << 10
+
+// plan simulates the replay on the database as it is now.
+func (j *replayJob) plan(ctx context.Context, answer *replayAnswer) (*replay.Plan, error) {
+	waiting, err := j.log().waitingFor(ctx, j.topics())
+	if err != nil {
+		return nil, kafkaFailure(ctx, j.client, err)
+	}
+	defer waiting.Close()
+	var plan *replay.Plan
+	total, said := replay.Total(j.ranges), time.Now()
+	err = j.ledger.Snapshot(ctx, func(view *ledger.Snapshot) error {
+		planner := replay.Planner{
+			Source: replay.NewSource(j.log(), j.ranges), Rules: j.rules(waiting), View: view, Visit: answer.visit(),
+			Progress: func(scanned int64) {
+				if time.Since(said) >= lineEvery {
+					said = time.Now()
+					j.session.say("%s: planned %d of %d", j.session.name, scanned, total)
+				}
+			},
+		}
+		plan, err = planner.Plan(ctx)
+		return err
+	})
+	if err != nil {
+		answer.breakOff(err)
+		return nil, j.failure(ctx, err)
+	}
+	return plan, nil
+}
+
+// failure gives an error its code, whichever server it is of.
+func (j *replayJob) failure(ctx context.Context, err error) error {
+	if errors.Is(err, kafka.ErrDataLoss) {
+		return &failure{code: ExitFailed, err: err, try: "the command with a later --from, or --from start"}
+	}
+	return databaseFailure(ctx, err)
+}
+
+// begin records the replay and carries it out.
+func (j *replayJob) begin(take, work context.Context, o replay.Object) error {
+	text, err := json.Marshal(j.spec)
+	if err != nil {
+		return fmt.Errorf("write the spec of replay %s: %w", o.ID, err)
+	}
+	o.Spec = text
+	begun, err := j.store.Begin(take, o, replayHolder())
+	if err != nil {
+		return replayFailure(take, j.session, o.ID, err)
+	}
+	j.object = &begun
+	j.session.say("%s: replay %s: %d messages to %s; see it with: %s replay show %s", j.session.name, o.ID,
+		o.Progress.Total, j.spec.Target, j.session.name, o.ID)
+	return j.execute(take, work)
+}
+
+// execute publishes what is left of the replay, which this process holds.
+func (j *replayJob) execute(take, work context.Context) error {
+	ramp, staged, err := replay.ParseRamp(j.spec.Ramp)
+	if err != nil {
+		return fmt.Errorf("replay %s: %w", j.object.ID, err)
+	}
+	waiting, err := j.log().waitingFor(take, j.topics())
+	if err != nil {
+		return kafkaFailure(take, j.client, err)
+	}
+	defer waiting.Close()
+	publisher := j.client.NewPublisher(nil)
+	defer publisher.Close() //nolint:errcheck // every answer has been given
+	talk := newReplayTalk(j.session, j.object)
+	executor := replay.Executor{
+		Source: replay.NewSource(j.log(), j.ranges), Rules: j.rules(waiting), View: j.ledger, Store: j.store,
+		Log: j.log(), Publisher: publisher, Topics: j.topics(), Target: j.spec.Target,
+		Staged: staged, Ramp: ramp, MaxFailed: j.spec.MaxFailed, Rate: j.spec.Rate, Patience: j.spec.Patience,
+		Tell: talk.tell,
+	}
+	if j.spec.Audit && staged {
+		executor.Audit = auditFor(j.ledger)
+	}
+	err = executor.Run(take, work, j.object)
+	talk.end()
+	j.session.say("%s: %s", j.session.name, replaySentence(j.object))
+	return replayFailure(work, j.session, j.object.ID, err)
+}

@@ -1,0 +1,259 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"orderconsumer/internal/replay"
+)
+
+// shownReplay is a replay as it is written for programs.
+type shownReplay struct {
+	ID        string          `json:"id"`
+	Kind      string          `json:"kind"`
+	State     string          `json:"state"` // also interrupted: running, and its process has died
+	CreatedAt string          `json:"created_at"`
+	Who       string          `json:"who"`
+	Reason    string          `json:"reason"`
+	Ranges    []replay.Range  `json:"ranges"`
+	Spec      json.RawMessage `json:"spec"`
+	Progress  replay.Progress `json:"progress"`
+	Note      string          `json:"note,omitempty"`
+	Holder    string          `json:"holder"`
+}
+
+func shownReplayOf(o *replay.Object) shownReplay {
+	return shownReplay{ID: o.ID, Kind: o.Kind, State: stateOf(o), CreatedAt: utc(o.CreatedAt), Who: o.Who, Reason: o.Reason,
+		Ranges: o.Ranges, Spec: o.Spec, Progress: o.Progress, Note: o.Note, Holder: o.Holder}
+}
+
+// stateOf is the state in a word.
+func stateOf(o *replay.Object) string {
+	if o.Interrupted() {
+		return "interrupted"
+	}
+	return string(o.State)
+}
+
+// replaySentence says how a replay stands.
+func replaySentence(o *replay.Object) string {
+	p := &o.Progress
+	text := fmt.Sprintf("replay %s is %s: published %d of %d", o.ID, stateOf(o), p.Published, p.Total)
+	var skipped []string
+	for _, class := range slices.Sorted(maps.Keys(p.Skipped)) {
+		skipped = append(skipped, fmt.Sprintf(", %d %s", p.Skipped[class], class))
+	}
+	text += strings.Join(skipped, "")
+	if failed := p.FailedAgain(); failed > 0 {
+		text += fmt.Sprintf(", %d failed again (%d to the next tier, %d dead)", failed, p.Retried, p.Dead)
+	}
+	if o.Note != "" {
+		text += ": " + o.Note
+	}
+	return text
+}
+
+// replayListCommand lists replays.
+type replayListCommand struct {
+	replayCommand
+	Limit int `default:"20" help:"Most replays that are listed."`
+}
+
+// Run implements a command.
+func (c *replayListCommand) Run(ctx context.Context, s *session) error {
+	if c.Limit < 1 {
+		return usage("--limit is %d, must be at least 1", c.Limit)
+	}
+	l, store, err := c.store(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer l.Close() //nolint:errcheck // it was only read
+	list, err := store.List(ctx, c.Limit)
+	if err != nil {
+		return replayFailure(ctx, s, "", err)
+	}
+	if c.machine() {
+		return c.write(s, list)
+	}
+	if len(list) == 0 {
+		s.say("%s: there are no replays yet. To plan one: %s replay --from 15m", s.name, s.name)
+		return nil
+	}
+	_, err = fmt.Fprintf(s.stdout, replayRow, "REPLAY", "KIND", "STATE", "PUBLISHED", "FAILED", "WHO", "REASON")
+	for i := range list {
+		o := &list[i]
+		if err != nil {
+			break
+		}
+		_, err = fmt.Fprintf(s.stdout, replayRow, o.ID, o.Kind, stateOf(o), fmt.Sprintf("%d/%d", o.Progress.Published, o.Progress.Total),
+			fmt.Sprint(o.Progress.FailedAgain()), shown(o.Who), shown(o.Reason))
+	}
+	return err
+}
+
+const replayRow = "%-21s  %-8s  %-11s  %15s  %7s  %-20s  %s\n"
+
+// write writes the list for programs.
+func (c *replayListCommand) write(s *session, list []replay.Object) error {
+	all := make([]shownReplay, len(list))
+	for i := range list {
+		all[i] = shownReplayOf(&list[i])
+	}
+	if c.Output == "json" {
+		return c.object(s.stdout, all)
+	}
+	for _, one := range all {
+		if err := c.object(s.stdout, one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replayShowCommand shows one replay.
+type replayShowCommand struct {
+	replayCommand
+	ID string `arg:"" help:"Its name, as the list has it."`
+}
+
+// Run implements a command.
+func (c *replayShowCommand) Run(ctx context.Context, s *session) error {
+	l, store, err := c.store(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer l.Close() //nolint:errcheck // it was only read
+	o, err := store.Get(ctx, c.ID)
+	if err != nil {
+		return replayFailure(ctx, s, c.ID, err)
+	}
+	if c.machine() {
+		return c.object(s.stdout, shownReplayOf(&o))
+	}
+	_, err = fmt.Fprint(s.stdout, replayPage(&o, s.name))
+	return err
+}
+
+// replayPage is a replay for a person.
+func replayPage(o *replay.Object, program string) string {
+	var b strings.Builder
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-10s  %s\n", name, fmt.Sprintf(format, args...))
+	}
+	row("replay", "%s", o.ID)
+	row("kind", "%s", o.Kind)
+	row("state", "%s", stateOf(o))
+	row("begun", "%s by %s", utc(o.CreatedAt), shown(o.Who))
+	row("reason", "%s", shown(o.Reason))
+	row("holder", "%s, last heard of %s ago", o.Holder, o.Silent.Round(time.Second))
+	for _, r := range o.Ranges {
+		row("range", "%s, next %d", r, max(r.From, o.Progress.Positions[r.Topic][r.Partition]))
+	}
+	row("spec", "%s", o.Spec)
+	p := &o.Progress
+	row("published", "%d of %d", p.Published, p.Total)
+	for _, class := range slices.Sorted(maps.Keys(p.Skipped)) {
+		row("skipped", "%d %s: %s", p.Skipped[class], class, class.Meaning())
+	}
+	row("failed", "%d again: %d went to the next tier, %d are dead", p.FailedAgain(), p.Retried, p.Dead)
+	row("stage", "%d, %d published in it", p.Stage+1, p.InStage)
+	if o.Note != "" {
+		row("note", "%s", o.Note)
+	}
+	if o.State == replay.Stopped || o.Interrupted() {
+		row("next", "%s replay resume %s, or %s replay cancel %s", program, o.ID, program, o.ID)
+	}
+	return b.String()
+}
+
+// replayCancelCommand ends a replay.
+type replayCancelCommand struct {
+	replayCommand
+	ID   string `arg:"" help:"Its name, as the list has it."`
+	Note string `default:"cancelled" help:"Why; kept with the replay."`
+}
+
+// Run implements a command.
+func (c *replayCancelCommand) Run(ctx context.Context, s *session) error {
+	l, store, err := c.store(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer l.Close() //nolint:errcheck // it is committed, or an error is at hand
+	o, err := store.Cancel(ctx, c.ID, c.Note+" by "+whoAmI())
+	if err != nil {
+		return replayFailure(ctx, s, c.ID, err)
+	}
+	if c.machine() {
+		return c.object(s.stdout, shownReplayOf(&o))
+	}
+	_, err = fmt.Fprintln(s.stdout, replaySentence(&o))
+	return err
+}
+
+// replayResumeCommand goes on with a replay.
+type replayResumeCommand struct {
+	replayCommand
+	ID         string        `arg:"" help:"Its name, as the list has it."`
+	Kafka      KafkaSettings `embed:""`
+	Rate       *float64      `help:"Another rate than it was begun with."`
+	MaxFailed  *float64      `help:"Another share that may fail again than it was begun with."`
+	TempFolder string        `type:"path" env:"REPLAY_TEMP_FOLDER" help:"Folder for the files of the simulation; the system's if it is left out."`
+}
+
+// Run implements a command.
+func (c *replayResumeCommand) Run(ctx context.Context, s *session) error {
+	l, store, err := c.store(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer l.Close() //nolint:errcheck // everything is committed, or an error is at hand
+	o, err := store.Get(ctx, c.ID)
+	if err != nil {
+		return replayFailure(ctx, s, c.ID, err)
+	}
+	if o.Kind != replay.KindReplay {
+		return usage("%s is a %s: %s %s resume %s", c.ID, o.Kind, s.name, o.Kind, c.ID)
+	}
+	job := &replayJob{session: s, ledger: l, store: store, ranges: o.Ranges, folder: c.TempFolder}
+	if err := json.Unmarshal(o.Spec, &job.spec); err != nil {
+		return fmt.Errorf("spec of replay %s: %w", c.ID, err)
+	}
+	pace := ReplayPace{Rate: job.spec.Rate, MaxFailed: job.spec.MaxFailed, Patience: job.spec.Patience}
+	if c.Rate != nil {
+		pace.Rate = *c.Rate
+	}
+	if c.MaxFailed != nil {
+		pace.MaxFailed = *c.MaxFailed
+	}
+	if err := pace.check(); err != nil {
+		return err
+	}
+	job.spec.Rate, job.spec.MaxFailed = pace.Rate, pace.MaxFailed
+	job.client, err = c.Kafka.Client(s.name + "-replay")
+	if err != nil {
+		return usage("%w", err)
+	}
+	defer job.client.Close()
+	if _, err := job.client.Ping(ctx); err != nil {
+		return kafkaFailure(ctx, job.client, err)
+	}
+	o, err = store.Resume(ctx, c.ID, replayHolder())
+	if err != nil {
+		return replayFailure(ctx, s, c.ID, err)
+	}
+	job.object = &o
+	err = job.execute(ctx, s.abort)
+	if c.machine() {
+		if told := c.object(s.stdout, shownReplayOf(job.object)); told != nil {
+			return told
+		}
+	}
+	return err
+}

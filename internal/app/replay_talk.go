@@ -1,0 +1,88 @@
+package app
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"orderconsumer/internal/replay"
+)
+
+// replayTalk tells a person how a replay stands: by a bar on a terminal, by a
+// line now and then elsewhere.
+type replayTalk struct {
+	session *session
+	id      string
+	total   int64
+	began   time.Time
+	first   int64 // what was published before this process
+	bar     *progressbar.ProgressBar
+
+	mu   sync.Mutex
+	said time.Time
+}
+
+func newReplayTalk(s *session, o *replay.Object) *replayTalk {
+	t := &replayTalk{session: s, id: o.ID, total: o.Progress.Total, first: o.Progress.Published, began: time.Now(), said: time.Now()}
+	if s.stderr.terminal {
+		t.bar = progressbar.NewOptions64(max(t.total, 1),
+			progressbar.OptionSetWriter(barWriter{s.stderr}),
+			progressbar.OptionSetWidth(barWidth),
+			progressbar.OptionSetPredictTime(false),
+			progressbar.OptionShowDescriptionAtLineEnd(),
+			progressbar.OptionUseANSICodes(true),
+		)
+	}
+	return t
+}
+
+// tell implements replay.Executor's Tell.
+func (t *replayTalk) tell(r replay.Report) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	every := lineEvery
+	if t.bar != nil {
+		every = barEvery
+	}
+	if time.Since(t.said) < every {
+		return
+	}
+	t.said = time.Now()
+	text := t.standing(&r)
+	if t.bar == nil {
+		t.session.say("%s: replay %s: %s", t.session.name, t.id, text)
+		return
+	}
+	t.bar.Describe(text)
+	_ = t.bar.Set64(min(r.Progress.Published, t.total)) // drawing fails where nobody looks
+}
+
+// end takes the bar away.
+func (t *replayTalk) end() {
+	if t.bar != nil {
+		_ = t.bar.Clear()
+	}
+}
+
+// standing is how things stand, in a few words.
+func (t *replayTalk) standing(r *replay.Report) string {
+	p := &r.Progress
+	text := fmt.Sprintf("published %d of %d", p.Published, t.total)
+	if perSecond := float64(p.Published-t.first) / time.Since(t.began).Seconds(); perSecond > 0 && r.Phase == replay.PhasePublishing {
+		left := time.Duration(float64(max(0, t.total-p.Published)) / perSecond * float64(time.Second))
+		text += fmt.Sprintf(", %.0f/s, about %s left", perSecond, left.Round(time.Second))
+	}
+	if failed := p.FailedAgain(); failed > 0 {
+		text += fmt.Sprintf(", %d failed again", failed)
+	}
+	text += fmt.Sprintf("; stage %d: %s", p.Stage+1, r.Phase)
+	if r.Left > 0 {
+		text += fmt.Sprintf(", %d left", r.Left)
+	}
+	if r.Err != nil {
+		text += fmt.Sprintf(": %v", r.Err)
+	}
+	return text
+}

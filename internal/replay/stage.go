@@ -1,0 +1,194 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"orderconsumer/internal/order"
+)
+
+// settlePoll is how often the group is asked how far it is.
+const settlePoll = 200 * time.Millisecond
+
+// ramp ends the stage when all of it is published, and looks in the middle of the
+// last one now and then.
+func (e *Executor) ramp(take, work context.Context) error {
+	if !e.Staged {
+		return nil
+	}
+	p := e.progressOfStage()
+	if room, limited := e.Ramp.room(p.stage); limited && p.inStage >= room {
+		return e.closeStage(take, work)
+	}
+	if p.inStage == 0 || time.Since(e.lastLook) < lookEvery {
+		return nil
+	}
+	if err := e.look(work); err != nil {
+		return err
+	}
+	// What is not settled may still fail: this is the least that has.
+	if failed, of := e.failedInStage(); failed >= lookLeast && float64(failed) > e.MaxFailed*float64(of) {
+		return e.tooMany(failed, of)
+	}
+	return nil
+}
+
+// closeStage waits until the stage is settled and says whether it went well.
+func (e *Executor) closeStage(take, work context.Context) error {
+	if !e.Staged || e.progressOfStage().inStage == 0 {
+		return nil
+	}
+	if err := e.settled(take, work); err != nil {
+		return err
+	}
+	if err := e.look(work); err != nil {
+		return err
+	}
+	failed, of := e.failedInStage()
+	if float64(failed) > e.MaxFailed*float64(of) {
+		return e.tooMany(failed, of)
+	}
+	if err := e.audit(work); err != nil {
+		return err
+	}
+	e.change(func(p *Progress) {
+		p.Stage++
+		p.InStage = 0
+		p.FailedBefore = p.FailedAgain()
+	})
+	return e.record(work)
+}
+
+// tooMany is the verdict on a stage. A resumed replay begins another stage: who
+// resumes has looked.
+func (e *Executor) tooMany(failed, of int64) error {
+	stage := 0
+	e.change(func(p *Progress) {
+		stage = p.Stage + 1
+		p.InStage, p.FailedBefore = 0, p.FailedAgain()
+	})
+	return &StoppedError{Verdict: true, Why: fmt.Errorf("%d of the %d messages of stage %d failed again, more than %g%% may",
+		failed, of, stage, 100*e.MaxFailed)}
+}
+
+func (e *Executor) failedInStage() (failed, of int64) {
+	p := e.progress()
+	return p.FailedAgain() - p.FailedBefore, p.InStage
+}
+
+// settled returns when the group has settled everything that stands in the target
+// now. What is certain about it: the group commits an offset only after every
+// event below it is applied, or stands in a later tier or among the dead letters.
+func (e *Executor) settled(take, work context.Context) error {
+	ends, err := e.ends(work, []string{e.Target})
+	if err != nil {
+		return err
+	}
+	moved, before := time.Now(), int64(-1)
+	for {
+		positions, err := e.Log.Positions(work, []string{e.Target})
+		left := int64(0)
+		for _, p := range positions {
+			left += max(0, ends[p.Topic][p.Partition]-max(p.Committed, 0))
+		}
+		switch {
+		case work.Err() != nil:
+			return context.Cause(work)
+		case err == nil && left == 0:
+			return nil
+		case take.Err() != nil:
+			return errStop
+		case err == nil && left != before:
+			moved, before = time.Now(), left
+		case time.Since(moved) >= e.Patience:
+			return &StoppedError{Why: errors.Join(fmt.Errorf("%d messages in %s are not settled, and nothing has moved for %s: no consumer of the group is at work",
+				before, e.Target, e.Patience), err)}
+		}
+		e.tell(PhaseSettling, left, err)
+		if err := wait(work, settlePoll); err != nil {
+			return err
+		}
+	}
+}
+
+// failureTopics are where a message goes that fails again in the target.
+func (e *Executor) failureTopics() []string {
+	list := []string{e.Topics.Dead}
+	if tier, ok := e.Topics.Next(e.Topics.AttemptIn(e.Target)); ok {
+		list = append(list, tier.Topic)
+	}
+	return list
+}
+
+// ends are the ends of the topics.
+func (e *Executor) ends(ctx context.Context, topics []string) (Positions, error) {
+	positions, err := e.Log.Positions(ctx, topics)
+	ends := make(Positions)
+	for _, p := range positions {
+		if ends[p.Topic] == nil {
+			ends[p.Topic] = make(map[int]int64)
+		}
+		ends[p.Topic][p.Partition] = p.End
+	}
+	return ends, err
+}
+
+// look counts the messages of this replay that have failed again since it looked
+// last. Each is counted once, where it went from the target: what has been through
+// more tiers than that was counted in the first.
+func (e *Executor) look(ctx context.Context) error {
+	e.lastLook = time.Now()
+	ends, err := e.ends(ctx, e.failureTopics())
+	if err != nil {
+		return err
+	}
+	attempt, looked := e.Topics.AttemptIn(e.Target), e.progress().Looked
+	retried, dead := int64(0), int64(0)
+	for topic, partitions := range ends {
+		for id, end := range partitions {
+			r := Range{Topic: topic, Partition: id, From: looked[topic][id], To: end}
+			if r.Messages() == 0 {
+				continue
+			}
+			err := e.Log.Scan(ctx, r, func(m order.Message) error {
+				d := order.ParseDelivery(&m)
+				switch {
+				case d.ReplayID != e.object.ID:
+				case topic != e.Topics.Dead:
+					retried++
+				case d.Attempt <= attempt:
+					dead++
+				}
+				return nil
+			})
+			if err != nil {
+				return fmt.Errorf("look for messages that failed again: %w", err)
+			}
+		}
+	}
+	e.change(func(p *Progress) {
+		p.Retried += retried
+		p.Dead += dead
+		p.Looked = ends
+	})
+	return e.record(ctx)
+}
+
+// audit stops the replay when anything in the database is not as is promised.
+func (e *Executor) audit(ctx context.Context) error {
+	if e.Audit == nil {
+		return nil
+	}
+	e.tell(PhaseAudit, 0, nil)
+	findings, err := e.Audit(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("audit: %w", err)
+	case findings > 0:
+		return &StoppedError{Verdict: true, Why: fmt.Errorf("the audit found %d rows that are not as is promised", findings)}
+	default:
+		return nil
+	}
+}
