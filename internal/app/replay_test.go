@@ -329,7 +329,7 @@ func (s *shop) awaitTiers() {
 	for _, tier := range s.topics.Tiers {
 		tiers = append(tiers, tier.Topic)
 	}
-	err := s.client.WaitSettled(s.t.Context(), s.settings.Group.Group, s.topics.Input, tiers, func(int64) {})
+	err := s.client.WaitSettled(s.t.Context(), s.settings.Group.Group, s.topics.Input, tiers, func(string, int64) {})
 	if err != nil {
 		s.t.Fatal(err)
 	}
