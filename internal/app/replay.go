@@ -189,7 +189,8 @@ func replayFailure(ctx context.Context, s *session, id string, err error) error 
 	case errors.Is(err, replay.ErrNoReplay):
 		return &failure{code: ExitNothing, err: fmt.Errorf("%s: %w", id, replay.ErrNoReplay), try: s.name + " replay list"}
 	case errors.Is(err, replay.ErrHeld):
-		return &failure{code: ExitFailed, err: err, try: command("show") + ", or " + command("cancel")}
+		return &failure{code: ExitFailed, err: fmt.Errorf("%w; if that process has died, its hold ends %s after it was last heard of", err, replay.Lease),
+			try: command("show") + ", then " + command("resume") + " or " + command("cancel")}
 	case errors.Is(err, replay.ErrEnded), errors.Is(err, replay.ErrLost):
 		return &failure{code: ExitFailed, err: err, try: command("show")}
 	}

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"database/sql"
-	"fmt"
 )
 
 // Tx is an open transaction on tables beside the stock.
@@ -15,14 +14,11 @@ type Tx interface {
 // InTransaction runs fn in one transaction on tables that live beside the stock in the
 // same database, such as that of replays, and commits when fn returns nil. The
 // errors are those of [Ledger.Apply]: [stock.ErrBusy] and [stock.ErrUnknownCommit]
-// ask for the same again. An error of a statement must be returned.
+// ask for the same again. An error of a statement must be returned; what it was about
+// is for fn and the caller to say.
 func (l *Ledger) InTransaction(ctx context.Context, fn func(Tx) error) error {
-	err := l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
+	return l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
 		t.wrote = true // it is not known; a commit of nothing costs a round trip
 		return fn(t.pool)
 	})
-	if err != nil {
-		return fmt.Errorf("tables beside the stock: %w", err)
-	}
-	return nil
 }
