@@ -43,6 +43,7 @@ func newProducerCommands(open OpenLedger) *producerCommands {
 	c.Redrive.Groups.open = open
 	c.Redrive.List.open = open
 	c.Redrive.Show.open = open
+	c.Redrive.Retry.open = open
 	c.Redrive.Archive.open = open
 	c.Redrive.Restore.open = open
 	c.Replay.Run.open = open

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/user"
 
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
@@ -19,6 +17,7 @@ type redriveCommands struct {
 	Groups  redriveGroupsCommand  `cmd:"" help:"Show the dead letters by what they died of: how many, since when, and an example."`
 	List    redriveListCommand    `cmd:"" help:"Show dead letters, one a line."`
 	Show    redriveShowCommand    `cmd:"" help:"Show one dead letter whole: its bytes, its headers, and every attempt."`
+	Retry   redriveRetryCommand   `cmd:"" help:"Say what publishing open dead letters again would do, and with --execute do it: to the group's first retry topic, in stages. Go on with a stopped one by: replay resume."`
 	Archive redriveArchiveCommand `cmd:"" help:"Decide that nothing is to be done about dead letters. They stay in the log."`
 	Restore redriveRestoreCommand `cmd:"" help:"Take that back."`
 }
@@ -186,16 +185,4 @@ func (d *desk) nobody(s *session, what string) error {
 		err:  fmt.Errorf("%s: none of the %s in %s", what, counted(len(d.box.Letters), "dead letter"), d.topics.Dead),
 		try:  s.name + " redrive list --state all",
 	}
-}
-
-// actor is the user and the machine a command is run by.
-func actor() string {
-	name, host := "unknown", "unknown"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	if h, err := os.Hostname(); err == nil {
-		host = h
-	}
-	return name + "@" + host
 }

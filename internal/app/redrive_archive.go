@@ -92,5 +92,5 @@ func (c *redriveMarkCommand) who() string {
 	if c.Who != "" {
 		return c.Who
 	}
-	return actor()
+	return whoAmI()
 }

@@ -148,7 +148,11 @@ func (w *replayAnswer) breakOff(err error) {
 func (w *replayAnswer) tables(spec replaySpec, ranges []replay.Range, p *replay.Plan) {
 	w.print("%s from %s, before %s, as of %s\n\n", spec.Topic, spec.From, spec.To, utc(p.AsOf))
 	w.print("%9s  %12s  %12s  %10s\n", "PARTITION", "FROM", "TO", "OFFSETS")
-	for _, r := range ranges {
+	for i, r := range ranges {
+		if i == rangesShown {
+			w.print("%s", rangesLeftOut(len(ranges)))
+			break
+		}
 		w.print("%9d  %12d  %12d  %10d\n", r.Partition, r.From, r.To, r.Messages())
 	}
 	w.print("%9s  %12s  %12s  %10d\n\n", "", "", "", replay.Total(ranges))

@@ -22,16 +22,10 @@ type replayRunCommand struct {
 	Dedup DedupSettings   `embed:""`
 	Take  ReplaySelection `embed:""`
 	Pace  ReplayPace      `embed:""`
+	Deed  ReplayDeed      `embed:""`
 
-	Execute     bool   `help:"Do it. Without it nothing is published and nothing is written."`
-	Reason      string `env:"REPLAY_REASON" help:"Why; kept with the replay. Needed to execute."`
-	Who         string `env:"REPLAY_WHO" help:"Who; kept with the replay. Default: the user and the machine."`
 	ToTopic     string `help:"Publish to this topic instead of the group's first retry topic. Every group that reads it gets the messages again."`
-	MaxMessages int64  `env:"REPLAY_MAX_MESSAGES" default:"0" help:"Most messages that are published; 0 for all."`
-	MaxReplays  int    `env:"REPLAY_MAX_REPLAYS" default:"3" help:"How often one message may be replayed in all."`
 	ChangesOnly bool   `help:"Leave out what would change nothing."`
-	GoodsShown  int    `default:"20" help:"Most goods that are listed for a person; -o json and -o jsonl list all."`
-	TempFolder  string `type:"path" env:"REPLAY_TEMP_FOLDER" help:"Folder for the files of the simulation, about 100 bytes for each message; the system's if it is left out."`
 }
 
 // replaySpec is what a replay keeps about itself beside its ranges.
@@ -83,27 +77,12 @@ func (c *replayRunCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer l.Close() //nolint:errcheck // everything is committed, or an error is at hand
-	job := &replayJob{session: s, client: client, ledger: l, store: store, spec: spec, ranges: found.ranges, folder: c.TempFolder}
-	answer := newReplayAnswer(s.stdout, c.OutputSettings, c.GoodsShown)
-	plan, err := job.plan(ctx, answer)
-	if err != nil {
-		return err
-	}
-	answer.plan(spec, found.ranges, plan)
-	if !c.Execute || plan.Publish == 0 {
-		answer.end(nil)
-		return errors.Join(answer.err, c.notDone(s, plan))
-	}
-	err = job.begin(ctx, s.abort, replay.Object{
-		ID: newReplayID(now), Kind: replay.KindReplay, Ranges: found.ranges, Reason: c.Reason, Who: c.who(),
-		CreatedAt: now, Progress: replay.Progress{Total: plan.Publish},
-	})
-	answer.end(job.object)
-	return errors.Join(answer.err, err)
+	job := &replayJob{session: s, client: client, ledger: l, store: store, spec: spec, ranges: found.ranges, folder: c.Deed.TempFolder}
+	return job.planAndDo(ctx, newReplayAnswer(s.stdout, c.OutputSettings, c.Deed.GoodsShown), replay.KindReplay, c.Deed)
 }
 
 // notDone says what to do after a plan.
-func (c *replayRunCommand) notDone(s *session, plan *replay.Plan) error {
+func notDone(s *session, plan *replay.Plan) error {
 	switch {
 	case plan.Selected == 0:
 		return &failure{code: ExitNothing, err: fmt.Errorf("none of %d messages passes the filter", plan.Scanned),
@@ -123,13 +102,6 @@ func (c *replayRunCommand) topic() string {
 	return c.Group.Input
 }
 
-func (c *replayRunCommand) who() string {
-	if c.Who != "" {
-		return c.Who
-	}
-	return whoAmI()
-}
-
 // check refuses what makes no sense before anybody is asked.
 func (c *replayRunCommand) check() (replay.Filter, error) {
 	filter, err := c.Take.filter()
@@ -142,15 +114,10 @@ func (c *replayRunCommand) check() (replay.Filter, error) {
 	if err == nil {
 		err = c.Dedup.check()
 	}
-	switch {
-	case err != nil:
-	case c.Execute && c.Reason == "":
-		err = &failure{code: ExitUsage, err: errors.New("a replay needs a reason, which is kept with it"), try: "--reason 'database restored from the dump of 12:00'"}
-	case c.MaxMessages < 0:
-		err = usage("--max-messages is %d, must be at least 0", c.MaxMessages)
-	case c.MaxReplays < 1 || c.MaxReplays > order.MaxReplays:
-		err = usage("--max-replays is %d, must be 1..%d", c.MaxReplays, order.MaxReplays)
-	case len(c.Group.RetryAfter) == 0 && c.ToTopic == "":
+	if err == nil {
+		err = c.Deed.check()
+	}
+	if err == nil && len(c.Group.RetryAfter) == 0 && c.ToTopic == "" {
 		err = usage("the group has no retry tier to publish to: give --to-topic")
 	}
 	return filter, err
@@ -164,7 +131,7 @@ func (c *replayRunCommand) spec(ctx context.Context, s *session, client *kafka.C
 		Topic: found.topic, From: found.from, To: found.to, Filter: filter,
 		Group: c.Group.Group, Input: c.Group.Input, RetryAfter: c.Group.RetryAfter, Target: c.ToTopic,
 		Ramp: c.Pace.Ramp, MaxFailed: c.Pace.MaxFailed, Audit: c.Pace.Audit, Rate: c.Pace.Rate, Patience: c.Pace.Patience,
-		MaxMessages: c.MaxMessages, MaxReplays: c.MaxReplays, ChangesOnly: c.ChangesOnly, Horizon: c.Dedup.Horizon,
+		MaxMessages: c.Deed.MaxMessages, MaxReplays: c.Deed.MaxReplays, ChangesOnly: c.ChangesOnly, Horizon: c.Dedup.Horizon,
 	}
 	consumed := spec.Target == "" || slices.Contains(topics.Consumed(), spec.Target)
 	if spec.Target == "" {
@@ -205,11 +172,24 @@ type replayJob struct {
 	spec    replaySpec
 	ranges  []replay.Range
 	folder  string
+	waits   replay.Waiting // who knows of creates that wait; nil: asked of the log
 	object  *replay.Object // nil until it is begun
 }
 
 func (j *replayJob) topics() order.Topics {
 	return order.NewTopics(j.spec.Input, j.spec.Group, j.spec.RetryAfter)
+}
+
+// waiting knows the orders whose create waits somewhere. release gives its files back.
+func (j *replayJob) waiting(ctx context.Context) (_ replay.Waiting, release func(), _ error) {
+	if j.waits != nil {
+		return j.waits, func() {}, nil
+	}
+	waiting, err := j.log().waitingFor(ctx, j.topics())
+	if err != nil {
+		return nil, nil, err
+	}
+	return waiting, waiting.Close, nil
 }
 
 func (j *replayJob) log() replayLog { return replayLog{client: j.client, group: j.spec.Group} }
@@ -234,11 +214,11 @@ const replayHeaderBytes = 4 << 10
 
 // plan simulates the replay on the database as it is now.
 func (j *replayJob) plan(ctx context.Context, answer *replayAnswer) (*replay.Plan, error) {
-	waiting, err := j.log().waitingFor(ctx, j.topics())
+	waiting, release, err := j.waiting(ctx)
 	if err != nil {
 		return nil, kafkaFailure(ctx, j.client, err)
 	}
-	defer waiting.Close()
+	defer release()
 	var plan *replay.Plan
 	total, said := replay.Total(j.ranges), time.Now()
 	err = j.ledger.Snapshot(ctx, func(view *ledger.Snapshot) error {
@@ -269,6 +249,26 @@ func (j *replayJob) failure(ctx context.Context, err error) error {
 	return databaseFailure(ctx, err)
 }
 
+// planAndDo plans, and carries it out if it was told to.
+func (j *replayJob) planAndDo(ctx context.Context, answer *replayAnswer, kind string, deed ReplayDeed) error {
+	plan, err := j.plan(ctx, answer)
+	if err != nil {
+		return err
+	}
+	answer.plan(j.spec, j.ranges, plan)
+	if !deed.Execute || plan.Publish == 0 {
+		answer.end(nil)
+		return errors.Join(answer.err, notDone(j.session, plan))
+	}
+	now := time.Now()
+	err = j.begin(ctx, j.session.abort, replay.Object{
+		ID: newReplayID(now), Kind: kind, Ranges: j.ranges, Reason: deed.Reason, Who: deed.who(),
+		CreatedAt: now, Progress: replay.Progress{Total: plan.Publish},
+	})
+	answer.end(j.object)
+	return errors.Join(answer.err, err)
+}
+
 // begin records the replay and carries it out.
 func (j *replayJob) begin(take, work context.Context, o replay.Object) error {
 	text, err := json.Marshal(j.spec)
@@ -292,11 +292,11 @@ func (j *replayJob) execute(take, work context.Context) error {
 	if err != nil {
 		return fmt.Errorf("replay %s: %w", j.object.ID, err)
 	}
-	waiting, err := j.log().waitingFor(take, j.topics())
+	waiting, release, err := j.waiting(take)
 	if err != nil {
 		return kafkaFailure(take, j.client, err)
 	}
-	defer waiting.Close()
+	defer release()
 	publisher := j.client.NewPublisher(nil)
 	defer publisher.Close() //nolint:errcheck // every answer has been given
 	talk := newReplayTalk(j.session, j.object)

@@ -218,9 +218,6 @@ func (c *replayResumeCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return replayFailure(ctx, s, c.ID, err)
 	}
-	if o.Kind != replay.KindReplay {
-		return usage("%s is a %s: %s %s resume %s", c.ID, o.Kind, s.name, o.Kind, c.ID)
-	}
 	job := &replayJob{session: s, ledger: l, store: store, ranges: o.Ranges, folder: c.TempFolder}
 	if err := json.Unmarshal(o.Spec, &job.spec); err != nil {
 		return fmt.Errorf("spec of replay %s: %w", c.ID, err)

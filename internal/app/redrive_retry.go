@@ -1,0 +1,130 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"orderconsumer/internal/redrive"
+	"orderconsumer/internal/replay"
+)
+
+// redriveRetryCommand publishes open dead letters again: a replay of single
+// messages, with a replay's plan, stages and row.
+type redriveRetryCommand struct {
+	redriveCommand
+	LetterSelection
+	Dedup DedupSettings `embed:""`
+	Pace  ReplayPace    `embed:""`
+	Deed  ReplayDeed    `embed:""`
+}
+
+// Run implements a command.
+func (c *redriveRetryCommand) Run(ctx context.Context, s *session) error {
+	filter, err := c.check(s)
+	if err != nil {
+		return err
+	}
+	d, err := c.openDesk(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	letters := d.box.Select(filter)
+	if len(letters) == 0 {
+		return d.nobody(s, "no letter is like that and open")
+	}
+	run := replayRunCommand{
+		Group: ReplayGroup{Group: c.Group.Group, Input: c.Group.Topic, RetryAfter: c.Group.RetryAfter},
+		Dedup: c.Dedup, Pace: c.Pace, Deed: c.Deed,
+	}
+	ranges := letterRanges(d.topics.Dead, letters)
+	if len(ranges) > maxLetterRanges {
+		return tooScattered(s, d.topics.Dead, len(letters), len(ranges))
+	}
+	found := resolved{topic: d.topics.Dead, from: "the first", to: "the last of " + counted(len(letters), "open letter")}
+	spec, err := run.spec(ctx, s, d.client, found, replay.Filter{})
+	if err != nil {
+		return err
+	}
+	replays := replayCommand{databaseCommand: c.databaseCommand}
+	l, store, err := replays.store(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer l.Close() //nolint:errcheck // everything is committed, or an error is at hand
+	job := &replayJob{
+		session: s, client: d.client, ledger: l, store: store, spec: spec,
+		ranges: ranges, folder: c.Deed.TempFolder, waits: letterCreates{d.box},
+	}
+	return job.planAndDo(ctx, newReplayAnswer(s.stdout, c.OutputSettings, c.Deed.GoodsShown), replay.KindRedrive, c.Deed)
+}
+
+// check refuses what makes no sense before anybody is asked.
+func (c *redriveRetryCommand) check(s *session) (redrive.Filter, error) {
+	filter, err := c.filter([]redrive.State{redrive.Open})
+	if err == nil {
+		err = c.Pace.check()
+	}
+	if err == nil {
+		err = c.Dedup.check()
+	}
+	if err == nil {
+		err = c.Deed.check()
+	}
+	switch {
+	case err != nil:
+	case c.all() && c.Deed.Execute:
+		err = usage("which ones? Give ids, --cause, --order or --type; %s redrive groups shows the causes", s.name)
+	case len(c.Group.RetryAfter) == 0:
+		err = usage("the group has no retry tier to publish to: give --retry-after as its consumers have it")
+	}
+	return filter, err
+}
+
+// maxLetterRanges bounds what the row of one redrive holds, about 100 bytes for
+// each range, and the reads that a plan needs, at least one for each.
+const maxLetterRanges = 20_000
+
+// tooScattered says how to bring back more letters than one redrive can name.
+func tooScattered(s *session, topic string, letters, ranges int) error {
+	return &failure{
+		code: ExitUsage,
+		err:  fmt.Errorf("%d letters stand in %d separate ranges of %s, most are %d: select fewer, or replay a part of the topic", letters, ranges, topic, maxLetterRanges),
+		try:  s.name + " replay --topic " + topic + " --filter code=CODE",
+	}
+}
+
+// letterRanges are the places of letters; neighbours share a range.
+func letterRanges(topic string, letters []*redrive.Letter) []replay.Range {
+	var ranges []replay.Range
+	for _, l := range letters { // in the order of their places
+		if last := len(ranges) - 1; last >= 0 && ranges[last].Partition == l.Partition && ranges[last].To == l.Offset {
+			ranges[last].To++
+			continue
+		}
+		ranges = append(ranges, replay.Range{Topic: topic, Partition: l.Partition, From: l.Offset, To: l.Offset + 1})
+	}
+	return ranges
+}
+
+// letterCreates knows the orders whose create is an open letter or waits in a
+// tier. A create that somebody has archived is not waited for: its cancel would
+// be held back for ever.
+type letterCreates struct{ box *redrive.Box }
+
+// Where implements replay.Waiting.
+func (w letterCreates) Where(_ context.Context, id string) (string, error) {
+	if w.box.CreateWaits(id) {
+		return "a retry tier or among the open dead letters", nil
+	}
+	return "", nil
+}
+
+// rangesShown is how many ranges a person is shown; a selection of single
+// letters has as many as there are letters.
+const rangesShown = 40
+
+// rangesLeftOut says how many are not shown.
+func rangesLeftOut(n int) string {
+	return fmt.Sprintf("%9s  and %d more; -o json lists all\n", "", n-rangesShown)
+}
