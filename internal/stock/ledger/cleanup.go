@@ -3,7 +3,9 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -20,6 +22,14 @@ const (
 	// cleanUpRest bounds the pause after a batch. It is otherwise as long as the
 	// batch took, so that the database has as much time for orders.
 	cleanUpRest = time.Second
+	// cleanUpAttempts bounds how often a batch is begun again after it lost against
+	// cancels of its orders. A cancel writes its movement and then wants the order,
+	// a batch the other way round, and the database ends the batch. With the pauses
+	// it gives way for about four seconds: for orders, which do not wait for it.
+	cleanUpAttempts = 12
+	// cleanUpPause is the longest pause before the second attempt; it doubles, up
+	// to cleanUpRest.
+	cleanUpPause = 20 * time.Millisecond
 )
 
 // CleanUp removes orders and their movements, in small transactions, each of
@@ -81,12 +91,11 @@ func (r *orderRow) changedBefore(t time.Time) bool {
 	return r.DecidedAt.Before(t) && (r.ReleasedAt == nil || r.ReleasedAt.Before(t))
 }
 
-// cleanUpBatch removes one batch, again if the database rolled it back, and
-// rests.
+// cleanUpBatch removes one batch, and rests.
 func (l *Ledger) cleanUpBatch(ctx context.Context, run job.Run, orders []string, before time.Time, done *stock.CleanedUp) error {
 	began := time.Now()
 	var batch stock.CleanedUp
-	err := l.recording(ctx, func(t *transaction) error {
+	err := l.givingWay(ctx, func(t *transaction) error {
 		var err error
 		batch, err = l.removeOrders(ctx, t, orders, before)
 		if err != nil {
@@ -100,7 +109,27 @@ func (l *Ledger) cleanUpBatch(ctx context.Context, run job.Run, orders []string,
 	done.Orders += batch.Orders
 	done.Movements += batch.Movements
 	done.Kept += batch.Kept
-	timer := time.NewTimer(min(time.Since(began), cleanUpRest))
+	return rest(ctx, min(time.Since(began), cleanUpRest))
+}
+
+// givingWay runs fn in a transaction, again after a pause while it loses against
+// others. The pause is random, so that it does not keep step with them.
+func (l *Ledger) givingWay(ctx context.Context, fn func(*transaction) error) error {
+	pause := cleanUpPause
+	for attempt := 1; ; attempt++ {
+		err := l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, fn)
+		if attempt == cleanUpAttempts || !errors.Is(err, stock.ErrBusy) {
+			return err
+		}
+		if err := rest(ctx, rand.N(pause)+1); err != nil {
+			return err
+		}
+		pause = min(2*pause, cleanUpRest)
+	}
+}
+
+func rest(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
