@@ -24,8 +24,8 @@ const (
 	cleanUpRest = time.Second
 	// cleanUpAttempts bounds how often a batch is begun again after it lost against
 	// cancels of its orders. A cancel writes its movement and then wants the order,
-	// a batch the other way round, and the database ends the batch. With the pauses
-	// it gives way for about four seconds: for orders, which do not wait for it.
+	// a batch the other way round, and the database ends the batch. The pauses
+	// are three seconds in all on average, six at most: nobody waits for a clean-up.
 	cleanUpAttempts = 12
 	// cleanUpPause is the longest pause before the second attempt; it doubles, up
 	// to cleanUpRest.
