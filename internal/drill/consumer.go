@@ -36,7 +36,9 @@ type Consumer struct {
 
 	cmd  *exec.Cmd
 	done chan struct{}
-	err  error // of the process; set before done is closed
+	// Of the process, set before done is closed: how and when it ended.
+	err error
+	end time.Time
 }
 
 // Start starts one.
@@ -53,7 +55,7 @@ func Start(c Command) (*Consumer, error) {
 		return nil, fmt.Errorf("start %s: %w", c.Path, err)
 	}
 	go func() {
-		p.err = cmd.Wait()
+		p.err, p.end = cmd.Wait(), time.Now()
 		close(p.done)
 	}()
 	return p, nil

@@ -214,11 +214,11 @@ func (d *drill) killOne(ctx context.Context, i int) error {
 	n := d.dice.IntN(len(d.alive))
 	victim := d.alive[n]
 	d.Say("kill -9 of instance %d", victim.Pid())
-	mark, err := d.Place.Mark(ctx)
+	victim.Signal(syscall.SIGKILL)
+	mark, err := d.Place.MarkDeath(ctx, victim.Consumer)
 	if err != nil {
 		return err
 	}
-	victim.Kill()
 	return d.replace(ctx, victim, "kill -9 under load", mark)
 }
 
@@ -242,13 +242,9 @@ func (d *drill) dieAt(ctx context.Context, point crash.Point) error {
 	d.Say("instance %d joins, and dies by SIGKILL at %s", doomed.Pid(), point)
 	waiting, cancel := context.WithTimeout(ctx, plannedWithin)
 	defer cancel()
-	err := doomed.AwaitDeath(waiting)
+	mark, err := d.Place.MarkDeath(waiting, doomed.Consumer)
 	if err != nil {
 		return fmt.Errorf("%w; it said:\n%s", err, doomed.talk)
-	}
-	mark, err := d.Place.Mark(ctx)
-	if err != nil {
-		return err
 	}
 	return d.replace(ctx, doomed, "kill -9 at "+string(point), mark)
 }
@@ -281,13 +277,13 @@ func (d *drill) past(ctx context.Context, what string, mark Mark) error {
 	ctx, cancel := context.WithTimeout(ctx, stepPatience)
 	defer cancel()
 	type answer struct {
-		took time.Duration
-		err  error
+		on  GoneOn
+		err error
 	}
 	waiting := make(chan answer, 2)
 	go func() {
-		took, err := d.Place.AwaitPast(ctx, mark)
-		waiting <- answer{took, err}
+		on, err := d.Place.AwaitPast(ctx, mark)
+		waiting <- answer{on, err}
 	}()
 	pouring := d.pouring
 	tick := time.NewTicker(sayEvery)
@@ -298,8 +294,12 @@ func (d *drill) past(ctx context.Context, what string, mark Mark) error {
 			if past.err != nil {
 				return errors.Join(past.err, d.ended())
 			}
-			d.Say("  every partition goes on after %.1f s", past.took.Seconds())
-			d.result.Steps = append(d.result.Steps, Step{What: what, Took: past.took})
+			took := past.on.Past
+			if mark.Death { // what had piled up says nothing about the others
+				took = past.on.First
+			}
+			d.Say("  every partition goes on after %.1f s", took.Seconds())
+			d.result.Steps = append(d.result.Steps, Step{What: what, Took: took})
 			return nil
 		case <-pouring:
 			// No order comes any more that could show who goes on: then everybody does
@@ -307,7 +307,8 @@ func (d *drill) past(ctx context.Context, what string, mark Mark) error {
 			pouring = nil
 			go func() {
 				err := d.Place.AwaitLeft(ctx, 0, nil)
-				waiting <- answer{time.Since(mark.At), err}
+				took := time.Since(mark.At)
+				waiting <- answer{GoneOn{First: took, Past: took}, err}
 			}()
 		case <-tick.C:
 			d.Say("  %.0f s: waiting for the others to take over", time.Since(mark.At).Seconds())

@@ -76,53 +76,77 @@ func (p *Place) Outcomes(ctx context.Context) (int64, error) {
 	return n, nil
 }
 
-// Mark is how far every partition of the input had been published at one
-// moment.
+// Mark is how far everything had come in every partition of the input at one
+// moment: what had been published, and what the group had committed.
 type Mark struct {
-	At   time.Time
-	ends map[int]int64
+	At time.Time
+	// Death says that At is when a consumer died.
+	Death bool
+
+	ends, committed map[int]int64
 }
 
 // Mark marks now.
 func (p *Place) Mark(ctx context.Context) (Mark, error) {
-	m := Mark{At: time.Now(), ends: make(map[int]int64)}
-	ranges, err := p.Client.Ranges(ctx, p.Topics.Input)
-	for _, r := range ranges {
-		m.ends[r.Partition] = r.To
+	m := Mark{At: time.Now(), ends: make(map[int]int64), committed: make(map[int]int64)}
+	positions, err := p.Client.Positions(ctx, p.Group, []string{p.Topics.Input})
+	for _, position := range positions {
+		m.ends[position.Partition], m.committed[position.Partition] = position.End, position.Committed
 	}
 	return m, err
 }
 
-// AwaitPast returns, when every partition has settled something that was
-// published after the mark, how long that took: nobody is waited for any more.
-// Something has to be published to every partition meanwhile.
-func (p *Place) AwaitPast(ctx context.Context, m Mark) (time.Duration, error) {
-	each, err := p.AwaitEachPast(ctx, m)
-	last := time.Duration(0)
-	for _, took := range each {
-		last = max(last, took)
+// MarkDeath marks the moment at which SIGKILL has ended c, and fails if anything
+// else did. The dead one's last commit is behind the mark, so whoever commits
+// more in its partitions has taken them over.
+func (p *Place) MarkDeath(ctx context.Context, c *Consumer) (Mark, error) {
+	err := c.AwaitDeath(ctx)
+	if err != nil {
+		return Mark{}, err
 	}
-	return last, err
+	m, err := p.Mark(ctx)
+	m.At, m.Death = c.end, true
+	return m, err
 }
 
-// AwaitEachPast is AwaitPast that tells of every partition how long it took.
-func (p *Place) AwaitEachPast(ctx context.Context, m Mark) (map[int]time.Duration, error) {
-	each := make(map[int]time.Duration)
+// GoneOn is how long after a mark the partitions went on: that of which it took
+// longest.
+type GoneOn struct {
+	// First is until more was settled than at the mark. It says something only if
+	// those who had the partitions could settle nothing after it.
+	First time.Duration
+	// Past is until something was settled that was published after the mark: what
+	// had piled up meanwhile was worked off by then, and nobody is waited for any
+	// more.
+	Past time.Duration
+}
+
+// AwaitPast returns when every partition has settled something that was
+// published after the mark. Something has to be published to every partition
+// meanwhile.
+func (p *Place) AwaitPast(ctx context.Context, m Mark) (on GoneOn, err error) {
 	for {
 		positions, err := p.Client.Positions(ctx, p.Group, []string{p.Topics.Input})
-		behind := 0
+		took, still, behind := time.Since(m.At), 0, 0
 		for _, position := range positions {
+			if position.Committed <= m.committed[position.Partition] {
+				still++
+			}
 			if position.Committed <= m.ends[position.Partition] {
 				behind++
-			} else if _, past := each[position.Partition]; !past {
-				each[position.Partition] = time.Since(m.At)
 			}
 		}
-		if err == nil && behind == 0 && len(positions) > 0 {
-			return each, nil
+		if err == nil && len(positions) > 0 {
+			if still == 0 && on.First == 0 {
+				on.First = took
+			}
+			if behind == 0 {
+				on.Past = took
+				return on, nil
+			}
 		}
 		if !rest(ctx, poll) {
-			return each, fmt.Errorf("wait for %d partitions to go on: %w", behind, ctx.Err())
+			return on, fmt.Errorf("wait for %d partitions to go on: %w", behind, ctx.Err())
 		}
 	}
 }

@@ -165,35 +165,42 @@ func (a *act) kill(c *drill.Consumer) {
 	a.died(c)
 }
 
-// taken measures how long it takes until every partition goes on.
-func (a *act) taken(ctx context.Context, what string, goal time.Duration) error {
+// takenOver measures how long it takes until every partition goes on, those of
+// a consumer that settles nothing after the mark too.
+func (a *act) takenOver(ctx context.Context, mark drill.Mark) error {
+	on, err := a.awaitPast(ctx, mark)
+	if err != nil {
+		return err
+	}
+	a.timed("takeover", on.First, takeover)
+	a.timed("what had piled up is done", on.Past, 0)
+	return nil
+}
+
+// past measures how long after the mark somebody, or something, is waited for
+// by anybody.
+func (a *act) past(ctx context.Context, mark drill.Mark, what string, goal time.Duration) error {
+	on, err := a.awaitPast(ctx, mark)
+	if err != nil {
+		return err
+	}
+	a.timed(what, on.Past, goal)
+	return nil
+}
+
+// pastNow is past from now on, without a goal.
+func (a *act) pastNow(ctx context.Context, what string) error {
 	mark, err := a.place.Mark(ctx)
 	if err != nil {
 		return err
 	}
-	return a.takenFrom(ctx, mark, what, goal)
+	return a.past(ctx, mark, what, 0)
 }
 
-func (a *act) takenFrom(ctx context.Context, mark drill.Mark, what string, goal time.Duration) error {
+func (a *act) awaitPast(ctx context.Context, mark drill.Mark) (drill.GoneOn, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleFor)
 	defer cancel()
-	each, err := a.place.AwaitEachPast(ctx, mark)
-	if err != nil {
-		return err
-	}
-	last := time.Duration(0)
-	for _, took := range each {
-		last = max(last, took)
-	}
-	a.timed(what, last, goal)
-	if goal > 0 && last > goal {
-		var seconds []string
-		for id := range len(each) {
-			seconds = append(seconds, fmt.Sprintf("%.1f", each[id].Seconds()))
-		}
-		a.observe("%s by partition: %s s", what, strings.Join(seconds, ", "))
-	}
-	return nil
+	return a.place.AwaitPast(ctx, mark)
 }
 
 // resumed measures how long after since the next outcome comes.

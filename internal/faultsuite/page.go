@@ -23,11 +23,11 @@ the row. ` + "`scripts/faults list`" + ` shows the rows, ` + "`scripts/faults ru
 that are played before a change lands.
 
 Consumers had a session timeout of 6 s, a lock of 3 s and retry tiers of 1, 3 and 8 s; each order comes twice
-with a chance of 2 %, is cancelled with 3 %, and one event in 200 is broken. Takeover and hand-over end when every partition has settled something that was
-published after the fault. Times are those of one machine with two processors that other work shared: a time over
+with a chance of 2 %, is cancelled with 3 %, and one event in 200 is broken. A takeover ends when every partition has settled
+something after the fault, a hand-over when every partition has settled something that was published after it. Times are those of one machine with two processors that other work shared: a time over
 its goal is shown with the goal. *Replayed* are outcomes that stand in the log a second time, because an event was
 worked on twice; *pause* is the longest time without an outcome while events were waiting. Of a row that was played more
-than once the newest playing is shown, with the slowest times of all. A takeover includes what had piled up meanwhile.
+than once the newest playing is shown, with the slowest times of all.
 
 `
 

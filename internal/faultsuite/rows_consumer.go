@@ -71,18 +71,28 @@ func killAt(point crash.Point) func(context.Context, *act) error {
 		if err != nil {
 			return err
 		}
+		// It may die before the load has settled in, and the clock runs from there.
+		waiting, cancel := context.WithTimeout(ctx, 2*membersFor)
+		defer cancel()
+		type death struct {
+			mark drill.Mark
+			err  error
+		}
+		died := make(chan death, 1)
+		go func() {
+			mark, err := a.place.MarkDeath(waiting, doomed)
+			died <- death{mark, err}
+		}()
 		err = a.begin(ctx, 1)
 		if err != nil {
 			return err
 		}
-		waiting, cancel := context.WithTimeout(ctx, membersFor)
-		defer cancel()
-		err = doomed.AwaitDeath(waiting)
-		if err != nil {
-			return err
+		dead := <-died
+		if dead.err != nil {
+			return dead.err
 		}
 		a.died(doomed)
-		return a.taken(ctx, "takeover", takeover)
+		return a.takenOver(ctx, dead.mark)
 	}
 }
 
@@ -137,12 +147,11 @@ func playFreeze(ctx context.Context, a *act) error {
 	if err != nil {
 		return err
 	}
-	mark, err := a.place.Mark(ctx)
-	if err != nil {
-		return err
-	}
 	freeze(a.consumers[0])
-	err = a.takenFrom(ctx, mark, "takeover", takeover)
+	mark, err := a.place.Mark(ctx)
+	if err == nil {
+		err = a.takenOver(ctx, mark)
+	}
 	if err != nil {
 		return err
 	}
@@ -173,7 +182,10 @@ func playLateCommit(ctx context.Context, a *act) error {
 	if err != nil {
 		return err
 	}
-	err = a.taken(ctx, "takeover", takeover)
+	mark, err := a.place.Mark(ctx)
+	if err == nil {
+		err = a.takenOver(ctx, mark)
+	}
 	if err != nil {
 		return err
 	}
@@ -225,7 +237,7 @@ func playTerminate(ctx context.Context, a *act) error {
 		}
 		stopped := make(chan error, 1)
 		go func() { stopped <- leaving.Stop() }()
-		err = a.takenFrom(ctx, mark, "hand-over", stopGoal)
+		err = a.past(ctx, mark, "hand-over", stopGoal)
 		err = errors.Join(err, <-stopped)
 		if err != nil {
 			return err

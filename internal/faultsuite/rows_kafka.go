@@ -99,7 +99,7 @@ func playKillOneBroker(ctx context.Context, a *act) error {
 	}
 	err = a.Servers.Kill("kafka2")
 	if err == nil {
-		err = a.taken(ctx, "all partitions going on without the broker", 0)
+		err = a.pastNow(ctx, "all partitions going on without the broker")
 	}
 	if err == nil {
 		err = a.wait(ctx, 10*time.Second)
@@ -152,14 +152,13 @@ func playCutOff(ctx context.Context, a *act) error {
 	if err != nil {
 		return err
 	}
-	mark, err := a.place.Mark(ctx)
-	if err != nil {
-		return err
-	}
 	for _, p := range proxies {
 		p.Cut()
 	}
-	err = a.takenFrom(ctx, mark, "takeover", takeover)
+	mark, err := a.place.Mark(ctx)
+	if err == nil {
+		err = a.takenOver(ctx, mark)
+	}
 	if err == nil {
 		err = a.wait(ctx, 15*time.Second-time.Since(mark.At))
 	}
@@ -236,7 +235,7 @@ func playRoll(ctx context.Context, a *act) error {
 	for _, name := range []string{"kafka", "kafka2", "kafka3"} {
 		err = a.Servers.Kill(name)
 		if err == nil {
-			err = a.taken(ctx, "going on without "+name, 0)
+			err = a.pastNow(ctx, "going on without "+name)
 		}
 		err = errors.Join(err, a.Servers.Up(ctx, name))
 		if err == nil {
