@@ -19,9 +19,9 @@ func consumerRows() []Row {
 		{Number: 7, Name: "freeze-consumer", Fault: "SIGSTOP of a consumer for 15 s, longer than its session, then SIGCONT",
 			Expect: "another member takes over; what the frozen one does late changes nothing", play: playFreeze},
 		{Number: 8, Name: "freeze-holding-lock", Fault: "SIGSTOP between lock and transaction for 4.5 s, longer than the lock lasts",
-			Expect: "two holders; the database decides", play: freezeAt(crash.AfterLock)},
-		{Number: 8, Name: "freeze-in-transaction", Fault: "SIGSTOP before COMMIT for 4.5 s, rows and goods locked",
-			Expect: "others wait no longer than a lock wait, and go on", play: freezeAt(crash.BeforeCommit)},
+			Expect: "two holders; the database decides", play: freezeAt(crash.AfterLock, lockExpiry)},
+		{Number: 8, Name: "freeze-in-transaction", Fault: "SIGSTOP before COMMIT, rows and goods locked",
+			Expect: "the database gives a client up that is silent for 5 s, and the others go on", play: freezeAt(crash.BeforeCommit, silence)},
 		{Number: 9, Name: "terminate", Short: true, Fault: "SIGTERM under load",
 			Expect: "drained, committed, left: hand-over within 2 s, nothing done twice", play: playTerminate},
 		{Number: 10, Name: "rebalance-storm", Fault: "1, 4 and 1 consumers in turn, every 5 s",
@@ -108,9 +108,10 @@ func (a *act) frozenAt(ctx context.Context, c *drill.Consumer) error {
 	return nil
 }
 
-// freezeAt freezes one of two consumers at a point, for longer than its lock
-// lasts and not as long as its session does.
-func freezeAt(point crash.Point) func(context.Context, *act) error {
+// freezeAt freezes one of two consumers at a point, for at least as long as its
+// lock lasts, and not before the other one has gone on, which is to be within
+// patience and a lock wait.
+func freezeAt(point crash.Point, patience time.Duration) func(context.Context, *act) error {
 	return func(ctx context.Context, a *act) error {
 		c, err := a.start(crashAt(point, crash.Stop))
 		if err != nil {
@@ -124,19 +125,19 @@ func freezeAt(point crash.Point) func(context.Context, *act) error {
 		if err != nil {
 			return err
 		}
+		since := time.Now()
 		before, err := a.place.Outcomes(ctx)
 		if err != nil {
 			return err
 		}
-		err = a.wait(ctx, lockExpiry+lockExpiry/2)
+		waiting, cancel := context.WithTimeout(ctx, membersFor)
+		defer cancel()
+		took, err := a.place.AwaitOutcome(waiting, before, since)
 		if err != nil {
-			return err
+			return fmt.Errorf("the other consumer stands still as well: %w", err)
 		}
-		after, err := a.place.Outcomes(ctx)
-		a.observe("%d outcomes of the other one meanwhile", after-before)
-		if err == nil && after == before {
-			err = errors.New("the other consumer stood still as well")
-		}
+		a.timed("the other one goes on", took, patience+lockWait)
+		err = a.wait(ctx, lockExpiry+lockExpiry/2-time.Since(since))
 		thaw(c)
 		return errors.Join(err, a.wait(ctx, 3*time.Second))
 	}

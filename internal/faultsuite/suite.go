@@ -94,6 +94,8 @@ const (
 	settleFor   = 3 * time.Minute // the backlog must be gone by then
 	restartGoal = 5 * time.Second
 	stopGoal    = 2 * time.Second
+	silence     = 5 * time.Second // that the database bears
+	lockWait    = 3 * time.Second
 	takeover    = session + time.Second
 )
 

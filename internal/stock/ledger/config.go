@@ -31,8 +31,7 @@ const (
 	defaultWriteTimeout   = 5 * time.Second
 
 	// defaultLockWait is how long the server waits for a row. It must be shorter
-	// than the read timeout, or the answer "lock wait timeout" never arrives. It
-	// is also how long a transaction whose client vanished can hold its rows.
+	// than the read timeout, or the answer "lock wait timeout" never arrives.
 	defaultLockWait = 3 * time.Second
 
 	// slowReadTimeout is the patience with a migration.
@@ -41,10 +40,8 @@ const (
 	// slowConns: one holds the migration lock, one migrates.
 	slowConns = 2
 
-	// connMaxLifetime lets a restarted or moved server be found again and stays
-	// under every sensible wait_timeout.
+	// connMaxLifetime lets a moved server be found again.
 	connMaxLifetime = 5 * time.Minute
-	connMaxIdleTime = time.Minute
 )
 
 // Config says how to reach a MySQL or MariaDB server.
@@ -118,12 +115,19 @@ func (c *Config) driverConfig() (*mysql.Config, error) {
 		return nil, fmt.Errorf("database URL: lockWait %s is not below readTimeout %s: the server's answer would never be read", lockWait, cfg.ReadTimeout)
 	}
 	cfg.Params = map[string]string{
+		"wait_timeout":             strconv.Itoa(silence(cfg)),
 		"innodb_lock_wait_timeout": strconv.Itoa(max(1, int(lockWait.Seconds()))),
 		// Without strict mode an id that is too long is cut, and two orders become one.
 		"sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
 	}
 	return cfg, nil
 }
+
+// silence is how many seconds the server waits for the next word of a session: as
+// long as we wait for its. A transaction whose client is frozen, or whose
+// machine is gone, holds its rows, and everybody who wants them, until the server
+// gives it up; its own default is eight hours.
+func silence(cfg *mysql.Config) int { return max(1, int(cfg.ReadTimeout.Seconds())) }
 
 // refused are options of the driver that would make the ledger wrong.
 var refused = map[string]string{

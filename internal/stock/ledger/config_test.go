@@ -24,7 +24,7 @@ func TestURL(t *testing.T) {
 	if got.ClientFoundRows || got.MultiStatements || !got.InterpolateParams || !got.ParseTime || got.Loc != time.UTC {
 		t.Errorf("driver settings the ledger relies on: %+v", got)
 	}
-	if got.Params["innodb_lock_wait_timeout"] != "3" || !strings.Contains(got.Params["sql_mode"], "STRICT_ALL_TABLES") {
+	if got.Params["innodb_lock_wait_timeout"] != "3" || got.Params["wait_timeout"] != "7" || !strings.Contains(got.Params["sql_mode"], "STRICT_ALL_TABLES") {
 		t.Errorf("session settings: %v", got.Params)
 	}
 }

@@ -428,6 +428,67 @@ func TestStaleConnectionsAreReplaced(t *testing.T) {
 	})
 }
 
+// TestSilentClientIsGivenUp: an instance is frozen, or its machine is gone, after
+// it has locked its rows. The server waits for it no longer than it would wait for
+// the server; what it says when it comes back is heard by nobody.
+func TestSilentClientIsGivenUp(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, url string) {
+		l := openMigrated(t, url+"?lockWait=1s")
+		stocked(t, l, 10, "a")
+		silent, g := openGated(t, url+"?lockWait=1s&readTimeout=2s")
+		done := make(chan error)
+		go func() {
+			_, err := silent.Apply(t.Context(), deduct("1", line("a", 1)))
+			done <- err
+		}()
+		<-g.reached
+		var err error
+		for range 10 { // a second each
+			_, err = l.Apply(t.Context(), deduct("2", line("a", 1)))
+			if !errors.Is(err, stock.ErrBusy) {
+				break
+			}
+		}
+		if err != nil {
+			t.Errorf("the goods of a silent client are still locked: %v", err)
+		}
+		close(g.open)
+		if err := <-done; !errors.Is(err, stock.ErrUnavailable) {
+			t.Errorf("the silent client's transaction: %v, want ErrUnavailable", err)
+		}
+		wantVerdict(t, silent, deduct("1", line("a", 1)), stock.Applied)
+		wantLevel(t, l, "a", 8)
+	})
+}
+
+// TestSnapshotMayBeSilent: a plan reads the log between two questions.
+func TestSnapshotMayBeSilent(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, url string) {
+		l := openMigrated(t, url+"?lockWait=1s&readTimeout=2s")
+		stocked(t, l, 10, "a")
+		side := stocktest.Admin(t, url)
+		err := l.Snapshot(t.Context(), func(view *ledger.Snapshot) error {
+			before, err := view.Levels(t.Context(), []string{"a"})
+			if err != nil {
+				return err
+			}
+			if _, err := side.ExecContext(t.Context(), "DO SLEEP(4)"); err != nil { // twice as long as others may
+				return err
+			}
+			after, err := view.Levels(t.Context(), []string{"a"})
+			if err == nil && before["a"] != after["a"] {
+				t.Errorf("levels %+v and %+v in one snapshot", before, after)
+			}
+			return err
+		})
+		if err != nil {
+			t.Errorf("a snapshot that was silent: %v", err)
+		}
+	})
+}
+
 func TestServerGoneIsUnavailable(t *testing.T) {
 	t.Parallel()
 	onServers(t, func(t *testing.T, url string) {

@@ -26,7 +26,7 @@ import (
 type Ledger struct {
 	db      *gorm.DB
 	pool    *sql.DB
-	slow    *sql.DB // for statements that may take minutes: migrations
+	slow    *sql.DB // for what may take minutes: migrations, snapshots
 	dialect Dialect
 	clock   func() time.Time
 	crash   crash.Hook
@@ -41,9 +41,10 @@ type Backend struct {
 	Dialect Dialect
 	// Gorm is GORM's dialector over Pool.
 	Gorm gorm.Dialector
-	// Pool serves everything but migrations.
+	// Pool serves everything but migrations and snapshots.
 	Pool *sql.DB
-	// Slow serves migrations, which may take longer than Pool waits for an answer.
+	// Slow serves those: a migration may take longer than Pool waits for an answer,
+	// and who reads a snapshot may be silent for longer than Pool's sessions may.
 	Slow *sql.DB
 	// Clock tells the time that is recorded; nil means time.Now.
 	Clock func() time.Time

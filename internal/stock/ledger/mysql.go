@@ -6,7 +6,9 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/pressly/goose/v3"
@@ -34,6 +36,7 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	}
 	patient := conf.Clone()
 	patient.ReadTimeout = slowReadTimeout
+	patient.Params["wait_timeout"] = strconv.Itoa(silence(patient))
 	slow, err := openPool(patient, slowConns)
 	if err != nil {
 		_ = pool.Close()
@@ -72,7 +75,8 @@ func openPool(conf *mysql.Config, maxConns int) (*sql.DB, error) {
 	pool.SetMaxOpenConns(maxConns)
 	pool.SetMaxIdleConns(maxConns)
 	pool.SetConnMaxLifetime(connMaxLifetime)
-	pool.SetConnMaxIdleTime(connMaxIdleTime)
+	// Half of what the server bears: we go first.
+	pool.SetConnMaxIdleTime(time.Duration(silence(conf)) * time.Second / 2)
 	return pool, nil
 }
 

@@ -17,10 +17,11 @@ type Snapshot struct {
 
 // Snapshot calls fn with the ledger as of one moment: what is decided meanwhile
 // is not seen, and nothing is locked. A database server keeps old row versions
-// while fn runs. The snapshot is of no use after fn has returned.
+// while fn runs. Between two questions fn may do something else for up to a
+// quarter of an hour. The snapshot is of no use after fn has returned.
 func (l *Ledger) Snapshot(ctx context.Context, fn func(*Snapshot) error) error {
 	options := l.dialect.Snapshot
-	return l.transact(ctx, &options, func(t *transaction) error {
+	return l.transactIn(ctx, l.slow, &options, func(t *transaction) error {
 		return fn(&Snapshot{ledger: l, t: t})
 	})
 }

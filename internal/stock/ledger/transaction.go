@@ -30,8 +30,15 @@ type transaction struct {
 // Nothing is nested and the ledger's own pool is never used inside: a statement
 // on another connection would survive the rollback.
 func (l *Ledger) transact(ctx context.Context, opts *sql.TxOptions, fn func(*transaction) error) error {
+	return l.transactIn(ctx, l.pool, opts, fn)
+}
+
+// transactIn is transact on a connection of the given pool.
+func (l *Ledger) transactIn(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, fn func(*transaction) error) error {
 	connected := false
-	err := l.db.WithContext(ctx).Connection(func(db *gorm.DB) error {
+	session := l.db.WithContext(ctx)
+	session.Statement.ConnPool = pool
+	err := session.Connection(func(db *gorm.DB) error {
 		connected = true
 		return l.transactOn(ctx, db, opts, fn)
 	})
