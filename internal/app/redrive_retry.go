@@ -38,7 +38,7 @@ func (c *redriveRetryCommand) Run(ctx context.Context, s *session) error {
 		Dedup: c.Dedup, Pace: c.Pace, Deed: c.Deed,
 	}
 	ranges := letterRanges(d.topics.Dead, letters)
-	if len(ranges) > maxLetterRanges {
+	if len(ranges) > maxSingleRanges {
 		return tooScattered(s, d.topics.Dead, len(letters), len(ranges))
 	}
 	found := resolved{topic: d.topics.Dead, from: "the first", to: "the last of " + counted(len(letters), "open letter")}
@@ -81,15 +81,15 @@ func (c *redriveRetryCommand) check(s *session) (redrive.Filter, error) {
 	return filter, err
 }
 
-// maxLetterRanges bounds what the row of one redrive holds, about 100 bytes for
-// each range, and the reads that a plan needs, at least one for each.
-const maxLetterRanges = 20_000
+// maxSingleRanges bounds what the row of a replay of single messages holds, about
+// 100 bytes for each range, and the reads that a plan needs, at least one for each.
+const maxSingleRanges = 20_000
 
 // tooScattered says how to bring back more letters than one redrive can name.
 func tooScattered(s *session, topic string, letters, ranges int) error {
 	return &failure{
 		code: ExitUsage,
-		err:  fmt.Errorf("%d letters stand in %d separate ranges of %s, most are %d: select fewer, or replay a part of the topic", letters, ranges, topic, maxLetterRanges),
+		err:  fmt.Errorf("%d letters stand in %d separate ranges of %s, most are %d: select fewer, or replay a part of the topic", letters, ranges, topic, maxSingleRanges),
 		try:  s.name + " replay --topic " + topic + " --filter code=CODE",
 	}
 }

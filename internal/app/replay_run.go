@@ -60,13 +60,9 @@ func (c *replayRunCommand) Run(ctx context.Context, s *session) error {
 		return usage("%w", err)
 	}
 	defer client.Close()
-	now := time.Now()
-	found, err := c.Take.resolve(ctx, s, client, c.topic(), now)
+	found, err := c.found(ctx, s, client)
 	if err != nil {
 		return err
-	}
-	if c.Take.From != found.from && found.from != "start" || c.Take.To != "end" {
-		s.say("%s: from %s, up to and without %s", s.name, found.from, found.to)
 	}
 	spec, err := c.spec(ctx, s, client, found, filter)
 	if err != nil {
@@ -79,6 +75,18 @@ func (c *replayRunCommand) Run(ctx context.Context, s *session) error {
 	defer l.Close() //nolint:errcheck // everything is committed, or an error is at hand
 	job := &replayJob{session: s, client: client, ledger: l, store: store, spec: spec, ranges: found.ranges, folder: c.Deed.TempFolder}
 	return job.planAndDo(ctx, newReplayAnswer(s.stdout, c.OutputSettings, c.Deed.GoodsShown), replay.KindReplay, c.Deed)
+}
+
+// found fixes what is selected.
+func (c *replayRunCommand) found(ctx context.Context, s *session, client *kafka.Client) (resolved, error) {
+	if c.Take.Findings != "" {
+		return c.Take.resolveFindings(ctx, s, client)
+	}
+	found, err := c.Take.resolve(ctx, s, client, c.topic(), time.Now())
+	if err == nil && (c.Take.From != found.from && found.from != "start" || c.Take.To != "end") {
+		s.say("%s: from %s, up to and without %s", s.name, found.from, found.to)
+	}
+	return found, err
 }
 
 // notDone says what to do after a plan.
@@ -107,6 +115,9 @@ func (c *replayRunCommand) check() (replay.Filter, error) {
 	filter, err := c.Take.filter()
 	if err == nil {
 		err = c.Take.checkIDs()
+	}
+	if err == nil {
+		err = c.Take.checkFindings()
 	}
 	if err == nil {
 		err = c.Pace.check()

@@ -19,6 +19,7 @@ type ReplaySelection struct {
 	Partitions []int    `name:"partition" help:"Only these partitions."`
 	From       string   `default:"start" help:"First message: an offset, a time (RFC 3339, a date, or how long ago as 15m), or start. A time without a zone is of this machine's zone."`
 	To         string   `default:"end" help:"What is no longer taken, as --from, or end: the end at the start of this command."`
+	Findings   string   `placeholder:"FILE|-" help:"Instead of a topic and a range: the events that audit --log -o jsonl has found to be lost, without effect or unanswered."`
 	Orders     []string `name:"order" help:"Only events of these orders."`
 	Goods      []string `help:"Only events of orders with these goods."`
 	Types      []string `name:"type" enum:"order.created,order.cancelled" help:"Only events of these types."`

@@ -30,11 +30,17 @@ type replayed struct {
 // replay calls producer replay with the shop's servers and group.
 func (s *shop) replay(args ...string) replayed {
 	s.t.Helper()
+	return s.replayFrom("", args...)
+}
+
+// replayFrom is replay with something on the standard input.
+func (s *shop) replayFrom(stdin string, args ...string) replayed {
+	s.t.Helper()
 	args = append([]string{"replay"}, s.replayArgs(args...)...)
 	var stdout, stderr bytes.Buffer
 	p := ProducerProgram{OpenLedger: testkit.OpenLedger}.program()
 	code := p.runUnder(make(chan os.Signal, signalsHeld), args,
-		streams{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr})
+		streams{stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr})
 	s.t.Logf("%v: exit %d\n%s%s", args, code, tail(stdout.String()), stderr.String())
 	return replayed{code, stdout.String(), stderr.String()}
 }

@@ -1,26 +1,15 @@
 package app
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"orderconsumer/internal/audit"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/ledger"
 )
-
-// maxFindingBytes is far above the longest finding: an order of 500 goods.
-const maxFindingBytes = 1 << 20
-
-// errNotAFinding: a line that audit did not write.
-var errNotAFinding = errors.New("want what audit -o jsonl writes")
 
 // mend applies the findings about goods that audit has written: what an order
 // without event took is given back, and a level that is not the sum of its
@@ -29,22 +18,18 @@ func (c *stockAddCommand) mend(ctx context.Context, s *session) error {
 	if c.GoodsArg != "" || c.Goods != "" || c.NumArg != nil || c.Num != nil || c.Ref != "" {
 		return usage("--findings takes neither goods nor num nor --ref: they are in the findings")
 	}
-	in := s.stdin
-	if c.Findings != "-" {
-		file, err := os.Open(c.Findings)
-		if err != nil {
-			return usage("--findings: %w", err)
-		}
-		defer file.Close() //nolint:errcheck // it was only read
-		in = file
+	in, err := openFindings(s, c.Findings)
+	if err != nil {
+		return err
 	}
+	defer in.Close() //nolint:errcheck // it was only read
 	l, err := c.connectMigrated(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer l.Close() //nolint:errcheck // what was changed is committed
 	m := mender{command: c, ledger: l, session: s}
-	err = m.lines(ctx, in)
+	err = readFindings(in, func(f *shownFinding) error { return m.finding(ctx, f) })
 	if err != nil {
 		return again(databaseFailure(ctx, err), fmt.Sprintf("%s stock add --findings %s", s.name, word(c.Findings)))
 	}
@@ -62,32 +47,6 @@ type mender struct {
 	session *session
 	mended  int
 	others  int
-}
-
-// lines reads one finding a line. The last line of an audit is its summary.
-func (m *mender) lines(ctx context.Context, in io.Reader) error {
-	scanner := bufio.NewScanner(in)
-	scanner.Buffer(nil, maxFindingBytes)
-	for n := 1; scanner.Scan(); n++ {
-		if len(bytes.TrimSpace(scanner.Bytes())) == 0 {
-			continue
-		}
-		var line struct {
-			shownFinding
-			Summary *json.RawMessage `json:"summary"`
-		}
-		err := json.Unmarshal(scanner.Bytes(), &line)
-		if err == nil && line.Rule == "" && line.Summary == nil {
-			err = errNotAFinding
-		}
-		if err == nil && line.Summary == nil {
-			err = m.finding(ctx, &line.shownFinding)
-		}
-		if err != nil {
-			return fmt.Errorf("line %d of the findings: %w", n, err)
-		}
-	}
-	return scanner.Err()
 }
 
 // finding mends one, if it is about goods.
