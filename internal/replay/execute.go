@@ -50,13 +50,16 @@ type Executor struct {
 	Rate float64
 	// Patience is how long nothing may move before the replay stops.
 	Patience time.Duration
+	// Now is the clock; nil: the machine's.
+	Now func() time.Time
 	// Audit counts what is wrong in the database; nil: nobody looks.
 	Audit func(ctx context.Context) (findings int64, err error)
 	// Tell is told how things stand, often; it must be quick. Nil: nobody is.
 	Tell func(Report)
 
-	mu       sync.Mutex // guards object
+	mu       sync.Mutex // guards object and saved
 	object   *Object
+	saved    time.Time // when this process last held it for certain; zero: not since Run began
 	lost     context.CancelCauseFunc
 	limiter  *rate.Limiter
 	batch    []order.Message
@@ -105,8 +108,6 @@ const (
 	publishBytes    = 900 << 10
 	// batchesPerSecond keeps batches of a slow replay small.
 	batchesPerSecond = 5
-	// beatEvery is how often a holder records that it lives.
-	beatEvery = Lease / 5
 	// lookEvery is how often the last stage is looked at while it is published.
 	lookEvery = 5 * time.Second
 	// lookLeast is how many failures are needed to stop in the middle of a stage.
@@ -172,31 +173,6 @@ func (e *Executor) conclude(work context.Context, err error) error {
 		return errors.Join(err, endErr)
 	}
 	return err
-}
-
-// beat records progress now and then, so that nobody takes this process for dead
-// while it waits.
-func (e *Executor) beat(ctx context.Context, ended <-chan struct{}) {
-	tick := time.NewTicker(beatEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			// A database that is away is the trouble of the next batch.
-			if err := e.save(ctx); errors.Is(err, ErrLost) {
-				e.lost(err)
-				return
-			}
-		case <-ended:
-			return
-		}
-	}
-}
-
-func (e *Executor) save(ctx context.Context) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.Store.Save(ctx, e.object)
 }
 
 // change changes the progress.
@@ -356,11 +332,4 @@ func (e *Executor) flush(take, work context.Context, passed Positions, skipped m
 	}
 	e.tell(PhasePublishing, 0, nil)
 	return e.ramp(take, work)
-}
-
-// record saves the progress, and waits for a database that is away.
-func (e *Executor) record(ctx context.Context) error {
-	return e.patiently(ctx, PhaseDatabase, func() error { return e.save(ctx) }, func(err error) bool {
-		return errors.Is(err, ErrLost)
-	})
 }

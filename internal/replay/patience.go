@@ -15,13 +15,16 @@ import (
 func (e *Executor) publish(ctx context.Context, batch []order.Message) error {
 	pending := batch
 	return e.patiently(ctx, PhaseRefused, func() error {
+		if err := e.stillOurs(ctx); err != nil {
+			return err
+		}
 		unconfirmed, err := e.Publisher.Publish(ctx, pending)
 		if len(unconfirmed) < len(pending) && err != nil {
 			pending = unconfirmed
 			return fmt.Errorf("%w: %w", errMoved, err)
 		}
 		return err
-	}, func(err error) bool { return errors.Is(err, order.ErrTooLarge) })
+	}, func(err error) bool { return errors.Is(err, order.ErrTooLarge) || errors.Is(err, errUnsure) })
 }
 
 // errMoved: not done, but something of it is.
