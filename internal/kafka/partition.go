@@ -90,6 +90,21 @@ func (p *partition) run(ctx context.Context) error {
 	}
 }
 
+// readerConfig reads one partition, outside of any group.
+func (c *Client) readerConfig(topic string, partition int) kafkago.ReaderConfig {
+	return kafkago.ReaderConfig{
+		Brokers:         c.cfg.Brokers,
+		Dialer:          c.dialer,
+		Topic:           topic,
+		Partition:       partition,
+		MinBytes:        1,
+		MaxBytes:        fetchBytes,
+		MaxWait:         fetchWait,
+		QueueCapacity:   fetchQueue,
+		ReadLagInterval: -1, // the lag of a group's reader is wrong; Positions tells it
+	}
+}
+
 // hand gives one message to the flow, once it is due.
 func (p *partition) hand(ctx context.Context, m *kafkago.Message) error {
 	message := incoming(m)
@@ -110,7 +125,7 @@ func (p *partition) hand(ctx context.Context, m *kafkago.Message) error {
 	return p.flow.Submit(ctx, message, p.mark)
 }
 
-// gap tells a hole that the log may have (transaction markers, compaction)
+// gap tells a hole that the log may have (compaction)
 // from messages that retention took before they were read.
 func (p *partition) gap(ctx context.Context, want, got int64) error {
 	first, _, err := p.consumer.client.bounds(ctx, p.topic, p.id)

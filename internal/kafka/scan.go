@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
 	"golang.org/x/sync/errgroup"
 
 	"orderconsumer/internal/order"
@@ -48,7 +50,9 @@ func (c *Client) Ranges(ctx context.Context, topic string) ([]Range, error) {
 // Scan reads the ranges without joining a group: offsets of groups stay as
 // they are. visit is called in the order of offsets within a partition, and
 // from one goroutine for each range; its error ends the scan. Messages that
-// retention has removed meanwhile are an error that wraps ErrDataLoss.
+// retention has removed meanwhile are an error that wraps ErrDataLoss. Holes of
+// the log are passed over, also at the end of a range; markers of transactions
+// are visited, because a group's readers hand them to the consumer too.
 func (c *Client) Scan(ctx context.Context, ranges []Range, visit func(order.Message) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, r := range ranges {
@@ -59,91 +63,188 @@ func (c *Client) Scan(ctx context.Context, ranges []Range, visit func(order.Mess
 	return group.Wait()
 }
 
-// scanWait is how long the broker holds a request at the end of the log. The
-// reader asks for what comes behind the range too, and cannot be closed before
-// it has its answer.
-const scanWait = 20 * time.Millisecond
-
-// scanLook is how long nothing may come before it is looked whether the range is
-// still there, scanPatience how long before it is given up.
 const (
-	scanLook     = 3 * time.Second
+	// scanWait is how long the broker may hold a question that it has no answer to.
+	// There is one at once, except while the end of the log is not what it was.
+	scanWait = 500 * time.Millisecond
+	// scanPatience is how long nothing may come before a range is given up, scanRest
+	// the time between two tries.
 	scanPatience = 30 * time.Second
+	scanRest     = 100 * time.Millisecond
 )
 
+// scan asks for each piece of the range itself. A reader of the client library
+// would not do: it never says that there is nothing more up to the end of the
+// range, it reads on behind it, and it drops the connection when a broker or a
+// network takes longer to answer than it was allowed to wait for messages.
+//
+// Most of a range comes in a stream. What the stream cannot tell, and single
+// messages, for which it is not worth a connection, come in steps.
 func (c *Client) scan(ctx context.Context, r Range, visit func(order.Message) error) error {
-	cfg := c.readerConfig(r.Topic, r.Partition)
-	cfg.MaxWait = scanWait
-	reader := kafkago.NewReader(cfg)
-	defer closeSoon(reader.Close)
-	err := reader.SetOffset(r.From)
-	if err != nil {
-		return fmt.Errorf("start %s/%d at %d: %w", r.Topic, r.Partition, r.From, err)
-	}
-	for next := r.From; ; {
-		m, err := c.fetchNext(ctx, reader, r, next)
-		if err != nil {
-			return fmt.Errorf("read %s/%d: %w", r.Topic, r.Partition, err)
+	next, err := c.step(ctx, r, r.From, visit)
+	for err == nil && next < r.To {
+		from := next
+		next, err = c.stream(ctx, r, from, visit)
+		if err == nil && next == from {
+			next, err = c.step(ctx, r, from, visit)
 		}
-		if m.Offset > next {
-			err = c.removed(ctx, r, next)
-			if err != nil {
-				return err
+	}
+	return err
+}
+
+// step visits the messages of the next batch that has any, and returns where it has
+// come to. It does not for many of them: the client library sets aside 64 KiB for
+// each batch of such an answer, however small.
+func (c *Client) step(ctx context.Context, r Range, next int64, visit func(order.Message) error) (int64, error) {
+	for next < r.To {
+		piece, err := c.fetch(ctx, r, next)
+		if err != nil {
+			return next, fmt.Errorf("read %s/%d: %w", r.Topic, r.Partition, err)
+		}
+		if empty(piece) {
+			return r.To, c.removed(ctx, r, next) // a hole up to the end
+		}
+		after, err := c.visitAll(ctx, r, next, recordsOf(piece, r), visit)
+		if err != nil || after > next {
+			return after, err
+		}
+		// Nothing of the batch is left at next and behind it. Compaction keeps the batch,
+		// and where it ends is not told; what follows it must not be missed.
+		next++
+	}
+	return next, nil
+}
+
+// fetch asks for the batch in which next is, or the first one behind it, until
+// there is an answer or patience ends.
+func (c *Client) fetch(ctx context.Context, r Range, next int64) (*kafkago.FetchResponse, error) {
+	for began := time.Now(); ; {
+		piece, err := c.admin.Fetch(ctx, &kafkago.FetchRequest{
+			Topic: r.Topic, Partition: r.Partition, Offset: next,
+			MinBytes: 1, MaxBytes: 1, MaxWait: scanWait, // one batch always comes whole
+		})
+		if err == nil {
+			err = pieceError(piece, r)
+		}
+		switch {
+		case err == nil:
+			return piece, nil
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case errors.Is(err, kafkago.OffsetOutOfRange):
+			if loss := c.removed(ctx, r, next); loss != nil {
+				return nil, loss
+			}
+		}
+		if time.Since(began) >= scanPatience {
+			return nil, fmt.Errorf("nothing has come at %d for %s, and the range goes on to %d: %w", next, scanPatience, r.To, err)
+		}
+		if err := sleep(ctx, scanRest); err != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// pieceError says why an answer cannot be believed. A leader that has just been
+// chosen may not know yet how far the log is confirmed, and one that throttles
+// answers with nothing; that nothing stands up to the end of the range must not be
+// taken from either.
+func pieceError(piece *kafkago.FetchResponse, r Range) error {
+	switch {
+	case piece.Error != nil:
+		return piece.Error
+	case piece.HighWatermark < r.To:
+		return fmt.Errorf("the log ends at %d", piece.HighWatermark)
+	case piece.Throttle > 0 && empty(piece):
+		return fmt.Errorf("throttled for %s", piece.Throttle)
+	}
+	return nil
+}
+
+// empty is true for an answer without a single batch.
+func empty(piece *kafkago.FetchResponse) bool { return len(batches(piece)) == 0 }
+
+// batches are those of an answer. Read as one stream it would leave out the markers
+// of transactions.
+func batches(piece *kafkago.FetchResponse) []kafkago.RecordReader {
+	if stream, ok := piece.Records.(*protocol.RecordStream); ok {
+		return stream.Records
+	}
+	return nil
+}
+
+// recordsOf yields the messages of an answer, and io.EOF behind the last.
+func recordsOf(piece *kafkago.FetchResponse, r Range) func() (order.Message, error) {
+	records := protocol.MultiRecordReader(batches(piece)...)
+	return func() (order.Message, error) {
+		record, err := records.ReadRecord()
+		if err != nil {
+			return order.Message{}, err
+		}
+		return scanned(record, r)
+	}
+}
+
+// visitAll visits what pull yields until io.EOF or the end of the range, and
+// returns where to go on.
+func (c *Client) visitAll(ctx context.Context, r Range, next int64, pull func() (order.Message, error), visit func(order.Message) error) (int64, error) {
+	for next < r.To {
+		m, err := pull()
+		switch {
+		case errors.Is(err, io.EOF):
+			return next, nil
+		case err != nil:
+			return next, fmt.Errorf("read %s/%d at %d: %w", r.Topic, r.Partition, next, err)
+		case m.Offset < next:
+			continue // a batch comes whole
+		case m.Offset > next:
+			if err := c.removed(ctx, r, next); err != nil {
+				return next, err
 			}
 		}
 		if m.Offset >= r.To {
-			return nil
+			return r.To, nil
 		}
-		err = visit(incoming(&m))
-		if err != nil || m.Offset == r.To-1 {
-			return err
+		if err := visit(m); err != nil {
+			return next, err
 		}
 		next = m.Offset + 1
 	}
+	return next, nil
 }
 
-// fetchNext waits for the message at next or behind it. What retention has taken
-// never comes.
-func (c *Client) fetchNext(ctx context.Context, reader *kafkago.Reader, r Range, next int64) (kafkago.Message, error) {
-	began := time.Now()
-	for {
-		look, cancel := context.WithTimeout(ctx, scanLook)
-		m, err := reader.FetchMessage(look)
-		cancel()
-		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-			return m, err
-		}
-		err = c.removed(ctx, r, next)
-		if err == nil && time.Since(began) >= scanPatience {
-			err = fmt.Errorf("nothing has come at %d for %s, and the range goes on to %d", next, scanPatience, r.To)
-		}
-		if err != nil {
-			return m, err
-		}
+// scanned is the message of a record, in memory of its own.
+func scanned(record *kafkago.Record, r Range) (m order.Message, err error) {
+	m = order.Message{Topic: r.Topic, Partition: r.Partition, Offset: record.Offset, Time: record.Time,
+		Headers: make([]order.Header, len(record.Headers))}
+	for i, h := range record.Headers {
+		m.Headers[i] = order.Header(h)
 	}
+	if m.Key, err = bytesOf(record.Key); err == nil {
+		m.Value, err = bytesOf(record.Value)
+	}
+	return m, err
+}
+
+// bytesOf copies bytes and gives the memory they were in back. None at all are nil,
+// as they come in a stream.
+func bytesOf(b kafkago.Bytes) ([]byte, error) {
+	if b == nil {
+		return nil, nil
+	}
+	defer b.Close() //nolint:errcheck // it is memory
+	if b.Len() == 0 {
+		return nil, nil
+	}
+	return kafkago.ReadAll(b)
 }
 
 // removed returns an error when the log no longer has the offset. A hole that is
-// no loss (transaction markers, compaction) is none.
+// no loss (compaction) is none.
 func (c *Client) removed(ctx context.Context, r Range, next int64) error {
 	first, _, err := c.bounds(ctx, r.Topic, r.Partition)
 	if err != nil || first <= next {
 		return nil //nolint:nilerr // cannot tell now
 	}
 	return fmt.Errorf("%w: %s/%d from %d up to %d", ErrDataLoss, r.Topic, r.Partition, next, min(first, r.To)-1)
-}
-
-// readerConfig reads one partition, outside of any group.
-func (c *Client) readerConfig(topic string, partition int) kafkago.ReaderConfig {
-	return kafkago.ReaderConfig{
-		Brokers:         c.cfg.Brokers,
-		Dialer:          c.dialer,
-		Topic:           topic,
-		Partition:       partition,
-		MinBytes:        1,
-		MaxBytes:        fetchBytes,
-		MaxWait:         fetchWait,
-		QueueCapacity:   fetchQueue,
-		ReadLagInterval: -1, // the lag of a group's reader is wrong; Positions tells it
-	}
 }

@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -54,5 +55,33 @@ func (s *Servers) Exec(t testing.TB, fn func(exec func(query string, args ...any
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// CreateTopic makes a topic of one partition; configs are name=value. Our own
+// client sets none.
+func (s *Servers) CreateTopic(t testing.TB, topic string, configs ...string) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	asked := kmsg.NewCreateTopicsRequestTopic()
+	asked.Topic, asked.NumPartitions, asked.ReplicationFactor = topic, 1, 1
+	for _, config := range configs {
+		name, value, _ := strings.Cut(config, "=")
+		c := kmsg.NewCreateTopicsRequestTopicConfig()
+		c.Name, c.Value = name, &value
+		asked.Configs = append(asked.Configs, c)
+	}
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.Topics = append(req.Topics, asked)
+	res, err := req.RequestWith(t.Context(), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := res.Topics[0].ErrorCode; code != 0 {
+		t.Fatalf("create topic %s: error %d", topic, code)
 	}
 }

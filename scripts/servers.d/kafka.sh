@@ -79,6 +79,7 @@ kafka_properties() {
 		inter.broker.listener.name=PLAINTEXT
 		controller.listener.names=CONTROLLER
 		log.dirs=$dir/$1/data
+		log.cleaner.backoff.ms=500
 		default.replication.factor=$copies
 		min.insync.replicas=$in_sync
 		offsets.topic.replication.factor=$copies
