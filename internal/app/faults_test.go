@@ -187,7 +187,7 @@ func TestWaysToFail(t *testing.T) {
 		s.expectOutcomes(map[string][]string{"A-1": {"deducted"}, "A-2": {"deducted"}})
 	})
 
-	t.Run("a panic half-way is a dead letter and nobody else's trouble", func(t *testing.T) {
+	t.Run("a panic half-way is nobody else's trouble, and a dead letter if it comes every time", func(t *testing.T) {
 		t.Parallel()
 		s := newShop(t)
 		s.stocked(map[string]int64{"apple": 10})
@@ -204,6 +204,24 @@ func TestWaysToFail(t *testing.T) {
 		if dead := s.read(s.topics.Dead); len(dead) != 1 || header(dead[0], order.HeaderErrorCode) != order.CodePanic {
 			t.Errorf("dead letters %v", dead)
 		}
+	})
+
+	t.Run("a panic that comes once costs a retry", func(t *testing.T) {
+		t.Parallel()
+		s := newShop(t)
+		s.stocked(map[string]int64{"apple": 10})
+		s.send(create("A-1", "apple", 1))
+		var tries atomic.Int32
+		i := s.open(faulty(&faultyLedger{before: func(context.Context, []stock.Request) error {
+			if tries.Add(1) == 1 {
+				panic("half-way")
+			}
+			return nil
+		}}))
+		s.settle(i)
+		expectSettled(t, i, map[string]int64{"retried": 1, "deducted": 1})
+		s.expectLevels(map[string]int64{"apple": 9})
+		s.expectOutcomes(map[string][]string{"A-1": {"deducted"}})
 	})
 
 	t.Run("a database that is away holds the work up and sends nothing to the retry tiers", func(t *testing.T) {

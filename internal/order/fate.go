@@ -81,14 +81,15 @@ func Classify(err error) (Fate, string) {
 		return Dead, CodeConflict
 	case errors.Is(err, ErrTooOld):
 		return Dead, CodeTooOld
-	case errors.As(err, &panicked):
-		return Dead, CodePanic
 	case errors.Is(err, stock.ErrInvalid):
 		return Dead, CodeInvalid
 	case errors.Is(err, ErrGoodsUnknown):
 		return Retry, CodeGoodsUnknown
 	case errors.Is(err, ErrGoodsLocked):
 		return Retry, CodeGoodsLocked
+	case errors.As(err, &panicked):
+		// The event may have nothing to do with it: what broke was the program.
+		return Retry, CodePanic
 	case errors.Is(err, ErrLockLost):
 		return Again, "lock_lost"
 	case errors.Is(err, stock.ErrBusy):

@@ -21,7 +21,7 @@ func TestClassify(t *testing.T) {
 		{"an event that cannot be read", &Malformed{Code: "schema_invalid"}, Dead, "schema_invalid"},
 		{"known order with other content", ErrConflict, Dead, CodeConflict},
 		{"an event from before the horizon", ErrTooOld, Dead, CodeTooOld},
-		{"panic", &panicError{value: "x"}, Dead, CodePanic},
+		{"panic", &panicError{value: "x"}, Retry, CodePanic},
 		{"a request that breaks its type", stock.ErrInvalid, Dead, CodeInvalid},
 		{"goods not in the catalogue", ErrGoodsUnknown, Retry, CodeGoodsUnknown},
 		{"goods locked for too long", &GoodsLockedError{Goods: "421"}, Retry, CodeGoodsLocked},
