@@ -1,12 +1,9 @@
 package app
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -59,60 +56,6 @@ func (c *groupResetCommand) target(now time.Time) (resetTarget, error) {
 		return resetTarget{}, usage("--to: file %s: %w", c.To, err)
 	}
 	return target, nil
-}
-
-// maxOffsetsFile is far above the largest group.
-const maxOffsetsFile = 16 << 20
-
-// readOffsets reads what group describe and group reset write, as json or as
-// jsonl. What matters of it is what was committed.
-func readOffsets(from io.Reader) (resetTarget, error) {
-	type row struct {
-		Topic     string           `json:"topic"`
-		Partition *int             `json:"partition"`
-		Committed *json.RawMessage `json:"committed"`
-	}
-	var whole struct {
-		Group      string `json:"group"`
-		Partitions []row  `json:"partitions"`
-		row
-	}
-	t := resetTarget{rows: make(map[place]int64)}
-	dec := json.NewDecoder(io.LimitReader(from, maxOffsetsFile))
-	for {
-		whole.Partitions, whole.row = nil, row{}
-		err := dec.Decode(&whole)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return t, fmt.Errorf("want what group describe -o json writes: %w", err)
-		}
-		if whole.Group != "" {
-			t.group = whole.Group
-		}
-		rows := whole.Partitions
-		if whole.row.Topic != "" {
-			rows = append(rows, whole.row)
-		}
-		for _, r := range rows {
-			if r.Topic == "" || r.Partition == nil {
-				return t, fmt.Errorf("want what group describe -o json writes: a partition lacks topic or partition")
-			}
-			offset := int64(kafka.NoCommit)
-			if r.Committed != nil && !bytes.Equal(*r.Committed, []byte("null")) {
-				err = json.Unmarshal(*r.Committed, &offset)
-				if err != nil || offset < 0 {
-					return t, fmt.Errorf("committed of %s/%d is %s, want an offset or null", r.Topic, *r.Partition, *r.Committed)
-				}
-			}
-			t.rows[place{r.Topic, *r.Partition}] = offset
-		}
-	}
-	if len(t.rows) == 0 {
-		return t, errors.New("want what group describe -o json writes: no partition is in it")
-	}
-	return t, nil
 }
 
 // plan resolves the target for every partition that is meant.

@@ -38,6 +38,9 @@ func parseMoment(text string, now time.Time, zone *time.Location) (time.Time, er
 	return now.Add(-ago).UTC(), nil
 }
 
+// maxAgo is the longest time ago: what a duration holds, in whole days.
+const maxAgo = 106_751 * 24 * time.Hour
+
 // parseAgo reads a duration that may begin with days: 3d, 1d12h.
 func parseAgo(text string) (time.Duration, error) {
 	days := time.Duration(0)
@@ -46,16 +49,25 @@ func parseAgo(text string) (time.Duration, error) {
 		if err != nil {
 			return 0, err
 		}
+		if d > maxAgo/24 {
+			return 0, fmt.Errorf("%q is longer ago than anything", text)
+		}
 		days, text = 24*d, rest
 		if text == "" {
 			text = "0s"
 		}
 	}
 	rest, err := time.ParseDuration(text)
-	if err == nil && (days < 0 || rest < 0) {
-		err = fmt.Errorf("%q is in the future", text)
+	switch {
+	case err != nil:
+		return 0, err
+	case days < 0 || rest < 0:
+		return 0, fmt.Errorf("%q is in the future", text)
+	case rest > maxAgo-days:
+		return 0, fmt.Errorf("%q is longer ago than anything", text)
+	default:
+		return days + rest, nil
 	}
-	return days + rest, err
 }
 
 // utc is a moment as answers show it.

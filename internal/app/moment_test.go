@@ -34,6 +34,9 @@ func TestParseMoment(t *testing.T) {
 		{"2026-11-23T25:00:00Z", time.UTC, ""},
 		{"", time.UTC, ""},
 		{"d", time.UTC, ""},
+		{"106751d", time.UTC, "1734-08-15T12:00:00Z"},
+		{"106751d1h", time.UTC, ""}, // more than a duration holds
+		{"300000d", time.UTC, ""},   // 24 times it is a short time again, or one to come
 	} {
 		got, err := parseMoment(tt.text, now, tt.zone)
 		switch {

@@ -29,7 +29,8 @@ func readLevels(in io.Reader, mode stock.Mode) ([]stock.Line, error) {
 	if string(begin) == byteOrderMark {
 		_, _ = buffered.Discard(len(byteOrderMark)) // it was peeked at
 	}
-	r.csv = csv.NewReader(buffered)
+	r.input = &boundedRecords{from: buffered}
+	r.csv = csv.NewReader(r.input)
 	r.csv.FieldsPerRecord = levelColumns
 	r.csv.ReuseRecord = true
 	for {
@@ -46,9 +47,11 @@ func readLevels(in io.Reader, mode stock.Mode) ([]stock.Line, error) {
 
 // levelReader is a file being read.
 type levelReader struct {
+	input   *boundedRecords
 	csv     *csv.Reader
 	mode    stock.Mode
 	records int
+	last    int // the line of the newest record
 	lines   []stock.Line
 	seen    map[string]int // the line each goods stands on
 	wrong   []error
@@ -57,8 +60,13 @@ type levelReader struct {
 
 // next reads one record. Its error is the end of the file or of the reading.
 func (r *levelReader) next() error {
+	r.input.taken = 0
 	record, err := r.csv.Read()
 	r.records++
+	if errors.Is(err, errLongRecord) {
+		return fmt.Errorf("after line %d: %w", r.last, err)
+	}
+	r.last = r.lineOf(err)
 	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
 		if errors.Is(parse.Err, csv.ErrFieldCount) {
 			parse.Err = fmt.Errorf("%s, want goods_id,num", counted(len(record), "column"))
@@ -85,6 +93,39 @@ func (r *levelReader) next() error {
 	r.seen[level.Goods] = line
 	r.lines = append(r.lines, level)
 	return nil
+}
+
+// lineOf is the line of the record that was read, or could not be.
+func (r *levelReader) lineOf(err error) int {
+	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
+		return parse.Line
+	}
+	if err != nil {
+		return r.last
+	}
+	line, _ := r.csv.FieldPos(0)
+	return line
+}
+
+// errLongRecord: a line that does not end, or a quote that is not closed.
+var errLongRecord = fmt.Errorf("more than %d bytes in one line, or a quote that is not closed", maxRowBytes)
+
+// boundedRecords gives up a record that is longer than any can be: the reader
+// of CSV would hold all of it.
+type boundedRecords struct {
+	from  io.Reader
+	taken int // since the record began
+}
+
+// Read implements io.Reader. What is read ahead of the record counts, too, so a
+// record of exactly the limit may be refused; none that makes sense comes near.
+func (b *boundedRecords) Read(p []byte) (int, error) {
+	if b.taken >= maxRowBytes {
+		return 0, errLongRecord
+	}
+	n, err := b.from.Read(p)
+	b.taken += n
+	return n, err
 }
 
 // parse reads one line.

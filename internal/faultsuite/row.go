@@ -73,7 +73,7 @@ var ErrNoSuchRow = errors.New("there is no such row")
 
 // Rows are all rows, in the order of the matrix.
 func Rows() []Row {
-	rows := slices.Concat(consumerRows(), kafkaRows(), redisRows(), databaseRows(), inputRows(), longRows())
+	rows := slices.Concat(consumerRows(), kafkaRows(), redisRows(), databaseRows(), inputRows(), loadRows(), longRows())
 	slices.SortStableFunc(rows, func(a, b Row) int { return a.Number - b.Number })
 	return rows
 }

@@ -32,7 +32,6 @@ func consumerRows() []Row {
 			Expect: "recovered; the batch is halved and goes on, no event dies of it", play: playPanic},
 		{Number: 48, Name: "starved", Fault: "GOMAXPROCS=1, GOGC=5 and four busy loops beside it for 15 s",
 			Expect: "no member loses its session", play: playStarved},
-		{Number: 49, Name: "few-files", Fault: "ulimit -n 64", Expect: "works, or says so; nothing is lost", play: playFewFiles},
 	}
 	numbers := map[crash.Point]int{crash.AfterFetch: 1, crash.InTx: 2, crash.BeforeCommit: 2, crash.AfterCommit: 3,
 		crash.AfterPublish: 4, crash.AfterLock: 5, crash.BeforeOffsetCommit: 4, crash.AfterOffsetCommit: 4}
@@ -316,21 +315,5 @@ func playStarved(ctx context.Context, a *act) error {
 	if err == nil && lost > 0 {
 		err = errors.New("a member lost its session")
 	}
-	return err
-}
-
-func playFewFiles(ctx context.Context, a *act) error {
-	for range 2 {
-		_, err := a.startBy("/bin/sh", []string{"-c", `ulimit -n 64 && exec "$0" run`, a.Consumer})
-		if err != nil {
-			return err
-		}
-	}
-	err := a.begin(ctx, 0)
-	if err != nil {
-		return err
-	}
-	err = a.wait(ctx, 10*time.Second)
-	a.observe("%d complaints about open files", a.logged("too many open files"))
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -49,7 +50,7 @@ func NewClients(urls []string, cfg ClientConfig) ([]redis.UniversalClient, error
 	for i, u := range urls {
 		opt, err := redis.ParseURL(u)
 		if err != nil {
-			return nil, fmt.Errorf("redis URL %d of %d: %w", i+1, len(urls), withoutURL(err))
+			return nil, fmt.Errorf("redis URL %d of %d: %w", i+1, len(urls), withoutSecrets(u, err))
 		}
 		for _, other := range options[:i] {
 			if other.Addr == opt.Addr {
@@ -82,11 +83,16 @@ func checkCount(servers int) error {
 	return nil
 }
 
-// withoutURL takes the URL, which may hold a password, out of a parser's error.
-// The parser's own reason quotes parts of the URL, so it goes too.
-func withoutURL(err error) error {
-	if _, ok := errors.AsType[*url.Error](err); ok {
-		return errors.New("malformed, want redis://user:password@host:port/db with special characters percent-encoded")
+// errMalformed is all that is said of a URL that no part of can be shown.
+var errMalformed = errors.New("malformed, want redis://user:password@host:port/db with special characters percent-encoded")
+
+// withoutSecrets takes what may be a password out of a parser's error, which
+// quotes the URL or parts of it. A password with a / or ? that is not encoded ends
+// up in the path or in the options: then the @ does not stand where it should.
+func withoutSecrets(text string, err error) error {
+	u, malformed := url.Parse(text)
+	if malformed != nil || strings.Count(text, "@") > 1 || u.User == nil && strings.Contains(text, "@") {
+		return errMalformed
 	}
 	return err
 }

@@ -5,7 +5,8 @@ import "strconv"
 // Replay is the copy of a message that is published again, by the replay of that
 // id: key, value and foreign headers byte for byte and in their order, our own
 // headers written anew. Where the event comes from and what it has been through
-// stays with it; that it was to wait, or had become a dead letter, does not.
+// stays with it, and so does that it is only the beginning of one; that it was to
+// wait, or had become a dead letter, does not.
 //
 // attempt is which attempt the next one is: 1 in the input topic, one more for
 // each tier. A tier hands on what fails by that number, so that nothing ever goes
@@ -33,6 +34,9 @@ func Replay(m *Message, d Delivery, id string, attempt int) Message {
 	}
 	add(HeaderReplayID, id)
 	add(HeaderReplayCount, strconv.Itoa(d.ReplayCount+1))
+	if d.Truncated != nil {
+		add(HeaderTruncated, strconv.FormatInt(*d.Truncated, 10))
+	}
 	return Message{Key: m.Key, Value: m.Value, Headers: headers}
 }
 

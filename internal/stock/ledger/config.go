@@ -63,6 +63,22 @@ const urlHint = "want mysql://user:password@host:port/database"
 // driverConfig turns the URL into the driver's configuration. No error repeats
 // the URL or the password.
 func (c *Config) driverConfig() (*mysql.Config, error) {
+	cfg, err := c.understood()
+	// A password with a / or ? that is not encoded ends up among the parts that an
+	// error names: then the @ does not stand where it should.
+	if err != nil && (strings.Count(c.URL, "@") > 1 || !authorityHasUser(c.URL)) {
+		return nil, fmt.Errorf("database URL: not a URL; percent-encode special characters of user and password (@ is %%40, / is %%2F, ? is %%3F); %s", urlHint)
+	}
+	return cfg, err
+}
+
+// authorityHasUser is true when the only @ stands behind the user, or there is none.
+func authorityHasUser(text string) bool {
+	u, err := url.Parse(text)
+	return !strings.Contains(text, "@") || err != nil || u.User != nil
+}
+
+func (c *Config) understood() (*mysql.Config, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil {
 		// The parser's own message quotes the whole URL.
