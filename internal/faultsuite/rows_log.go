@@ -76,7 +76,7 @@ func playRetention(ctx context.Context, a *act) error {
 	case <-time.After(membersFor):
 		return errors.New("the consumer goes on, though the log has lost what it has not read")
 	}
-	if refused.Stop() == nil || a.logged("removed from the log before they were read") == 0 {
+	if refused.Stop() == nil || a.logged("removed before they were read") == 0 {
 		return errors.New("the consumer ended without saying what is lost")
 	}
 	a.observe("refused to start; went on with ACCEPT_DATA_LOSS")
