@@ -47,19 +47,29 @@ func (s CacheSettings) check() error {
 	return errors.Join(errs...)
 }
 
+// open opens what the entries are kept in. It does not connect.
+func (s CacheSettings) open(shared RedisSettings) (*cacheredis.Store, error) {
+	return cacheredis.Open(cacheredis.Config{
+		URL: s.url(shared), Prefix: s.Prefix, Stale: s.Stale, UnknownTTL: s.UnknownTTL, UnknownMost: s.UnknownMost,
+	})
+}
+
+// url is where the entries are: in the first Redis of the lock unless the cache
+// has its own.
+func (s CacheSettings) url(shared RedisSettings) string {
+	if s.URL == "" && len(shared.URLs) > 0 {
+		return shared.URLs[0]
+	}
+	return s.URL
+}
+
 // openCache opens the cache of levels. An instance without an API has one too:
 // its commits are what the others' answers must follow.
 func (i *Instance) openCache() error {
 	s := i.settings.Cache
 	deps := cache.Deps{Source: i.ledger, Observer: i.observer}
 	if s.Mode != cacheOff {
-		url := s.URL
-		if url == "" {
-			url = i.settings.Redis.URLs[0]
-		}
-		store, err := cacheredis.Open(cacheredis.Config{
-			URL: url, Prefix: s.Prefix, Stale: s.Stale, UnknownTTL: s.UnknownTTL, UnknownMost: s.UnknownMost,
-		})
+		store, err := s.open(i.settings.Redis)
 		if err != nil {
 			return err
 		}

@@ -117,6 +117,7 @@ func TestDoctorOnAShopThatIsWell(t *testing.T) {
 	expect(t, found, checkMigrations, statusOK, "none to apply", "")
 	expect(t, found, checkPrivileges, statusOK, "", "")
 	expect(t, found, checkClock, statusOK, "within 1s of redis 127.0.0.1:", "")
+	expect(t, found, checkCache, statusOK, "the Redis of REDIS_URL", "")
 	if testkit.Real() {
 		expect(t, found, checkLock, statusOK, "3 independent masters", "")
 		expect(t, found, checkDurability, statusOK, "on disk before they are answered", "")
@@ -257,6 +258,45 @@ func TestDoctorOnRedis(t *testing.T) {
 		own.servers.Embedded.Redis.SetTime(time.Now().Add(-time.Minute))
 		found := own.examine(ExitFailed)
 		expect(t, found, checkClock, statusWarn, "ahead of redis 127.0.0.1:", "synchronise")
+	})
+}
+
+func TestDoctorOnTheCache(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+	p.run("run", "--exit-at-end").want(t, ExitOK)
+	for name, test := range map[string]struct {
+		args      []string
+		code      Exit
+		status    status
+		what, fix string
+	}{
+		"one of its own":         {[]string{"--cache-redis-url", p.servers.RedisURLs[0]}, ExitOK, statusOK, "the Redis of CACHE_REDIS_URL", ""},
+		"one of its own, away":   {[]string{"--cache-redis-url", nowhereRedis}, ExitOK, statusWarn, "connection refused", "CACHE_REDIS_URL"},
+		"shared, away":           {[]string{"--redis-url", nowhereRedis, "--lock", "off"}, ExitOK, statusWarn, "connection refused", "REDIS_URL"},
+		"off":                    {[]string{"--cache", "off", "--cache-redis-url", nowhereRedis}, ExitOK, statusOK, "not used", ""},
+		"no address":             {[]string{"--cache-redis-url", "localhost:6379"}, ExitFailed, statusFail, "redis URL", "CACHE_REDIS_URL"},
+		"a prefix without a tag": {[]string{"--cache-prefix", "stock:"}, ExitFailed, statusFail, "hash tag", "CACHE_PREFIX"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			expect(t, p.examine(test.code, append(test.args, "--partitions", "3")...), checkCache, test.status, test.what, test.fix)
+		})
+	}
+	t.Run("a consumer that cannot have one does not begin", func(t *testing.T) {
+		t.Parallel()
+		got := p.run("run", "--exit-at-end", "--cache-prefix", "stock:").want(t, ExitFailed)
+		wantParts(t, got.stderr, "cache: ", "hash tag", "CACHE_PREFIX")
+	})
+	if testkit.Real() {
+		return // the real ones ask for no password
+	}
+	t.Run("a password that is wrong", func(t *testing.T) {
+		t.Parallel()
+		other := newPatient(t)
+		other.servers.Embedded.Redis.RequireAuth("geheim")
+		found := p.examine(ExitOK, "--cache-redis-url", other.servers.RedisURLs[0])
+		expect(t, found, checkCache, statusWarn, "NOAUTH", "user and password")
 	})
 }
 

@@ -1,0 +1,56 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"orderconsumer/internal/lock"
+)
+
+// checkCache is the check of the cache of levels.
+const checkCache = "cache"
+
+// cache examines the Redis of the cache. It is none of the lock's checks: it may
+// be another server, and is used where the lock is off. A consumer goes on
+// without it, so that one that is away is a warning.
+func (d doctor) cache(ctx context.Context, c *chart) {
+	s := d.settings.Cache
+	if s.Mode == cacheOff {
+		c.ok(checkCache, "not used (it is off)")
+		return
+	}
+	variable := "CACHE_REDIS_URL"
+	if s.URL == "" {
+		variable = "REDIS_URL"
+	}
+	clients, err := lock.NewClients([]string{s.url(d.settings.Redis)}, lock.ClientConfig{Name: "order-consumer-doctor", Timeout: redisTimeout})
+	if err != nil {
+		c.note(finding{Name: checkCache, Status: statusFail, What: err.Error(), Fix: "set " + variable + " to one server"})
+		return
+	}
+	defer clients[0].Close() //nolint:errcheck // nothing is under way
+	store, err := s.open(d.settings.Redis)
+	if err != nil {
+		c.note(finding{Name: checkCache, Status: statusFail, What: err.Error(), Fix: "set CACHE_PREFIX, and what else is named, as it says"})
+		return
+	}
+	defer store.Close() //nolint:errcheck // nothing is under way
+
+	// Its other warnings are about locks that must not be lost.
+	_, err = lock.Verify(ctx, clients)
+	if err == nil {
+		_, err = store.Read(ctx, []string{"doctor"})
+	}
+	switch {
+	case err == nil:
+		c.ok(checkCache, "levels are kept in the Redis of %s", variable)
+	case errors.Is(err, lock.ErrReplica):
+		c.note(finding{Name: checkCache, Status: statusWarn, What: reason(ctx, err) + ": the database answers stock queries", Fix: "set " + variable + " to a master"})
+	case refused(err):
+		c.note(finding{Name: checkCache, Status: statusWarn, What: "does not serve us, the database answers stock queries: " + reason(ctx, err),
+			Fix: "set " + variable + " with the user and password it asks for, who may run scripts"})
+	default:
+		c.note(finding{Name: checkCache, Status: statusWarn, Unreachable: true,
+			What: "does not answer, the database answers stock queries: " + reason(ctx, err), Fix: startServers(variable)})
+	}
+}
