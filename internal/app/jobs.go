@@ -20,6 +20,9 @@ const (
 	jobCleanUp = "clean-up"
 )
 
+// jobNames are all of them.
+var jobNames = []string{jobAudit, jobCleanUp}
+
 const (
 	// shownFindings is how many findings of an audit are kept in its record; all of
 	// them are what consumer audit prints.

@@ -87,6 +87,9 @@ func (c *jobHistoryCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return databaseFailure(ctx, err)
 	}
+	if len(runs) == 0 && c.Job != "" && !slices.Contains(jobNames, c.Job) {
+		return noJob(s, c.Job)
+	}
 	shown := make([]shownRun, len(runs))
 	for i, r := range runs {
 		shown[i] = showRun(r)
@@ -96,9 +99,21 @@ func (c *jobHistoryCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	if len(runs) == 0 {
-		return &failure{code: ExitNothing, err: errors.New("no job has been run"), try: s.name + " job list"}
+		return &failure{code: ExitNothing, err: c.nothing(), try: s.name + " job list"}
 	}
 	return nil
+}
+
+func (c *jobHistoryCommand) nothing() error {
+	if c.Job == "" {
+		return errors.New("no job has been run")
+	}
+	return fmt.Errorf("job %s has not been run", c.Job)
+}
+
+// noJob is the end of a command that was given a name that no job has.
+func noJob(s *session, name string) error {
+	return &failure{code: ExitUsage, err: fmt.Errorf("there is no job %q", name), try: s.name + " job list"}
 }
 
 // jobRunCommand runs one job.
@@ -121,7 +136,7 @@ func (c *jobRunCommand) Run(ctx context.Context, s *session) error {
 	}
 	at := slices.IndexFunc(list, func(j job.Job) bool { return j.Name == c.Job })
 	if at < 0 {
-		return &failure{code: ExitUsage, err: fmt.Errorf("there is no job %q", c.Job), try: s.name + " job list"}
+		return noJob(s, c.Job)
 	}
 	locker, closeLocker, err := c.locker()
 	if err != nil {

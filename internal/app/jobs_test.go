@@ -29,6 +29,14 @@ func TestJobsByHand(t *testing.T) {
 	p := newPatient(t)
 	run := at(t, p.servers)
 	run("job", "history").want(t, ExitNothing)
+	wantParts(t, run("job", "history", "audit").want(t, ExitNothing).stderr, "job audit has not been run")
+	for _, output := range []string{"text", "json", "jsonl"} {
+		got := run("job", "history", "nonsuch", "-o", output).want(t, ExitUsage)
+		wantParts(t, got.stderr, `there is no job "nonsuch"`, "consumer job list")
+		if got.stdout != "" {
+			t.Errorf("%s: %q", output, got.stdout)
+		}
+	}
 	got := p.run("job", "list").want(t, ExitOK)
 	wantParts(t, got.stdout, "audit       0 3 * * *", "T03:00:00Z  never", "clean-up    by hand only      -                     never")
 
