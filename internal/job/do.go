@@ -18,7 +18,7 @@ func (r *Runner) do(ctx context.Context, j Job, run Run, lease Lease) error {
 	var keeper sync.WaitGroup
 	ended := make(chan struct{})
 	keeper.Go(func() { r.keep(held, ended, run, lease, cancel) })
-	result, err := r.attempt(held, j, run)
+	result, err := attempt(held, j, run)
 	close(ended)
 	keeper.Wait()
 
@@ -43,32 +43,16 @@ func (r *Runner) do(ctx context.Context, j Job, run Run, lease Lease) error {
 
 // attempt calls the job. A panic is a failure of the job, not of the instance. A
 // run that has cost holders their lives is not tried again.
-func (r *Runner) attempt(ctx context.Context, j Job, run Run) (result string, err error) {
+func attempt(ctx context.Context, j Job, run Run) (result string, err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
 		}
 	}()
-	crashes, err := r.crashes(ctx, run)
-	if err != nil {
-		return "", err
-	}
-	if crashes >= mostCrashes {
-		return "", fmt.Errorf("given up: %d holders have vanished while they ran it", crashes)
+	if run.Crashes >= mostCrashes {
+		return "", fmt.Errorf("given up: %d holders have vanished while they ran it", run.Crashes)
 	}
 	return j.Do(ctx, run)
-}
-
-// crashes is how many holders the run has had that vanished.
-func (r *Runner) crashes(ctx context.Context, run Run) (int, error) {
-	runs, err := r.deps.Records.Runs(ctx, run.Job, 1)
-	if err != nil {
-		return 0, fmt.Errorf("read the run of job %s: %w", run.Job, err)
-	}
-	if len(runs) == 0 || runs[0].Fence != run.Fence {
-		return 0, fmt.Errorf("read the run of job %s: %w", run.Job, ErrFenced)
-	}
-	return runs[0].Crashes, nil
 }
 
 // keep beats until the job has ended, and cancels it when the run is lost: when

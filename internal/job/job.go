@@ -61,6 +61,8 @@ type Run struct {
 	ScheduledAt time.Time
 	// Fence is greater than that of every holder before.
 	Fence int64
+	// Crashes is how many of those before have vanished.
+	Crashes int
 }
 
 // Cause is why a run was begun.

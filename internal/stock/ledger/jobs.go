@@ -103,7 +103,12 @@ func (l *Ledger) TakeOver(ctx context.Context, from job.Status, holder string) (
 		}
 		t.st.reset().text("UPDATE job_runs SET fence=").int(run.Fence).text(",holder=").bytes(holder).
 			text(",crashes=crashes+").int(crashed)
-		return t.one(ctx, "take over the run", job.ErrMoved, ofRun(run))
+		if err := t.one(ctx, "take over the run", job.ErrMoved, ofRun(run)); err != nil {
+			return err
+		}
+		t.st.reset().text("SELECT crashes FROM job_runs")
+		ofRun(run)(t.st)
+		return t.query(ctx, "read the run", func(rows *sql.Rows) error { return rows.Scan(&run.Crashes) })
 	})
 	if err != nil {
 		return job.Run{}, fmt.Errorf("take over the run of %s: %w", from.ScheduledAt.Format(time.RFC3339Nano), err)

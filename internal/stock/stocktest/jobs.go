@@ -199,7 +199,7 @@ func takenOver(w *jobWorld) {
 	_, err := w.jobs.TakeOver(w.ctx(), seen, second)
 	w.refused(err, job.ErrMoved) // it has moved since
 	run := w.takeOver(second)
-	if run.Fence <= old.Fence || !run.ScheduledAt.Equal(at) {
+	if run.Fence <= old.Fence || !run.ScheduledAt.Equal(at) || run.Crashes != 1 {
 		w.Fatalf("taken over as %+v", run)
 	}
 	w.refused(w.jobs.Beat(w.ctx(), old), job.ErrFenced)
@@ -229,6 +229,8 @@ func givenUp(w *jobWorld) {
 	if s := w.status(); !s.Running || s.Holder != "" {
 		w.Fatalf("given up, it is %+v", s)
 	}
-	w.takeOver(second)
+	if run := w.takeOver(second); run.Crashes != 0 {
+		w.Errorf("taken over as %+v", run)
+	}
 	w.recorded(job.Record{Job: testJob, ScheduledAt: at, Cause: job.Scheduled, Holder: second, Fence: 2, State: job.Running})
 }
