@@ -145,6 +145,7 @@ func (c *Cache) ask(ctx context.Context, goods []string) ([]Entry, error) {
 
 // look finds an answer for each of the goods.
 func (c *Cache) look(ctx context.Context, goods []string) ([]Entry, error) {
+	asked := time.Now()
 	found, storeErr := c.gate.read(ctx, goods)
 	answers := make([]Entry, 0, len(goods))
 	var waits []wait
@@ -168,9 +169,9 @@ func (c *Cache) look(ctx context.Context, goods []string) ([]Entry, error) {
 			c.deps.Observer.CacheLookups(LookupRefused, len(goods))
 			return nil, fmt.Errorf("look up goods %q: %w", id, err)
 		}
-		waits = append(waits, wait{want: w, stale: e, has: ok})
+		waits = append(waits, wait{want: w, stale: e, has: ok, asked: asked})
 	}
-	began := time.Now()
+	began, hits := time.Now(), len(answers)
 	for _, w := range waits {
 		patience := c.cfg.Patience
 		if w.has {
@@ -183,6 +184,11 @@ func (c *Cache) look(ctx context.Context, goods []string) ([]Entry, error) {
 		}
 		answers = append(answers, e)
 	}
+	if len(waits) > 0 { // for which the others have waited, too
+		for i := range answers[:hits] {
+			answers[i].Age += time.Since(asked)
+		}
+	}
 	counts.report(c.deps.Observer)
 	return answers, nil
 }
@@ -192,6 +198,7 @@ type wait struct {
 	want  *want // nil: there is no room for one
 	stale Entry
 	has   bool // the stale answer there is
+	asked time.Time
 }
 
 // end returns the rebuild's answer, or the stale one when that takes too long
@@ -210,7 +217,9 @@ func (w *wait) end(ctx context.Context, patience time.Duration, counts *tally, d
 		return w.want.entry, nil
 	case w.has && ctx.Err() == nil:
 		counts.stale++
-		return w.stale, nil
+		stale := w.stale
+		stale.Age += time.Since(w.asked)
+		return stale, nil
 	default:
 		return Entry{}, err
 	}

@@ -183,6 +183,34 @@ func TestALockHolderThatDied(t *testing.T) {
 	}
 }
 
+// TestAnAnswerAgesWhileItWaits: of several goods one is found at once and then
+// waits for another whose rebuild waits for its turn: its age is that of the
+// answer, not of the look.
+func TestAnAnswerAgesWhileItWaits(t *testing.T) {
+	t.Parallel()
+	const held = 500 * time.Millisecond
+	w := newWorld(t, func(w *world) { w.cfg.Rebuilds = 1 })
+	w.stocked(7, "found", "first", "second")
+	one := w.instance()
+	w.available(one, "found")
+	reading, release := make(chan struct{}), make(chan struct{})
+	w.database.asked = func(goods []string) {
+		if goods[0] == "first" {
+			close(reading)
+			<-release
+		}
+	}
+	var other sync.WaitGroup
+	other.Go(func() { w.available(one, "first") })
+	<-reading
+	defer time.AfterFunc(held, func() { close(release) }).Stop()
+	levels, age, err := one.Levels(t.Context(), []string{"found", "second"})
+	if err != nil || len(levels) != 2 || age < held/2 {
+		t.Errorf("%+v, %s old, %v; want both, and the age of one that has waited for about %s", levels, age, err, held)
+	}
+	other.Wait()
+}
+
 // TestRedisGone: the database answers, so many questions at a time; what is too
 // much is refused at once; and when Redis is back it is used again, with what was
 // committed meanwhile.
