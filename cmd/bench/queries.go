@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -24,6 +25,7 @@ type queriesCommand struct {
 	Warm        time.Duration `default:"2s" help:"How long each load has lasted when the measurement begins."`
 	For         time.Duration `default:"10s" help:"How long it is measured."`
 	Repeat      int           `default:"1" help:"How often the two are measured, in turn."`
+	CPUProfile  string        `name:"cpuprofile" type:"path" placeholder:"FOLDER" help:"Write a CPU profile of each load into this folder."`
 	Output      string        `name:"output" short:"o" default:"text" enum:"text,json" help:"text: a table for people. json: one object a row, one a line."`
 }
 
@@ -32,9 +34,14 @@ func (c *queriesCommand) Run(ctx context.Context, s *app.Session) error {
 	if c.Goods < 1 || c.Connections < 1 || c.Repeat < 1 || c.Rate < 0 || c.Warm < 0 || c.For <= 0 {
 		return app.Failure(app.ExitUsage, errors.New("goods, connections and repetitions are at least 1, times are positive"), "bench queries --help")
 	}
+	if c.CPUProfile != "" {
+		if err := os.MkdirAll(c.CPUProfile, 0o755); err != nil {
+			return app.Failure(app.ExitUsage, err, "bench queries --help")
+		}
+	}
 	rows, err := bench.Queries{
 		RedisURL: c.Redis.URLs[0], DatabaseURL: c.Database, Goods: c.Goods, Connections: c.Connections,
-		Rate: c.Rate, Warm: c.Warm, For: c.For, Rounds: c.Repeat, Say: s.Say,
+		Rate: c.Rate, Warm: c.Warm, For: c.For, Rounds: c.Repeat, Profiles: c.CPUProfile, Say: s.Say,
 	}.Run(ctx)
 	if err != nil {
 		return errors.Join(app.Failure(app.ExitUnreachable, err, "scripts/servers up mysql redis"), c.report(s, rows))

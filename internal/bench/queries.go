@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,7 +37,10 @@ type Queries struct {
 	Warm, For time.Duration
 	// Rounds is how often the ways are measured, in turn.
 	Rounds int
-	Say    func(format string, args ...any)
+	// Profiles is a folder for a CPU profile of each way and round, of asking and
+	// answering together; empty for none.
+	Profiles string
+	Say      func(format string, args ...any)
 }
 
 // QueryRow is what was measured of one way of answering.
@@ -77,7 +82,7 @@ func (q Queries) Run(ctx context.Context) (rows []QueryRow, err error) {
 		}
 		measured := make(map[string]QueryRow, len(ways))
 		for _, way := range ways {
-			row, err := q.measure(ctx, way, l)
+			row, err := q.profiled(ctx, way, round+1, l)
 			if err != nil {
 				return rows, fmt.Errorf("%s: %w", way, err)
 			}
@@ -134,6 +139,20 @@ type direct struct{ counted }
 func (d direct) Levels(ctx context.Context, goods []string) (map[string]stock.Level, time.Duration, error) {
 	levels, err := d.counted.Levels(ctx, goods)
 	return levels, 0, err
+}
+
+// profiled is measure with a profile, if that is wanted.
+func (q Queries) profiled(ctx context.Context, way string, round int, l *ledger.Ledger) (QueryRow, error) {
+	var name string
+	if q.Profiles != "" {
+		name = filepath.Join(q.Profiles, fmt.Sprintf("%s.%d.pprof", strings.ReplaceAll(way, "/", "."), round))
+	}
+	stop, err := profile(name)
+	if err != nil {
+		return QueryRow{}, err
+	}
+	defer stop()
+	return q.measure(ctx, way, l)
 }
 
 // measure serves the API over one way of answering, and asks it.
