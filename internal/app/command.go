@@ -60,7 +60,9 @@ func usage(format string, args ...any) error {
 // A command that has work in flight lets it end under s.abort instead.
 type session struct {
 	// name is what the program is called in messages.
-	name  string
+	name string
+	// help is the command that shows the help of the command this is a call of.
+	help  string
 	stdin io.Reader
 	// stdout takes data and nothing else.
 	stdout io.Writer
@@ -110,11 +112,12 @@ func (p program) runUnder(signals chan os.Signal, args []string, io streams) Exi
 		return s.end(err)
 	}
 	line, err := parser.Parse(args)
+	s.help = p.helpFor(line, err)
 	switch {
 	case *exited >= 0: // help was asked for and given
 		return Exit(*exited)
 	case err != nil:
-		return s.end(&failure{code: ExitUsage, err: err, try: p.helpFor(err)})
+		return s.end(&failure{code: ExitUsage, err: err, try: s.help})
 	}
 	watch := watchSignals(signals, s)
 	defer watch.close()
@@ -149,12 +152,15 @@ func (p program) parser(s *session) (*kong.Kong, *int, error) {
 // helpWidth is where help is wrapped on a wider terminal.
 const helpWidth = 110
 
-// helpFor is the command that shows the help of the command that was got wrong.
-func (p program) helpFor(err error) string {
+// helpFor is the command that shows the help of the command of a line, also of one
+// that was got wrong.
+func (p program) helpFor(line *kong.Context, err error) string {
 	name := p.name
-	parse, ok := errors.AsType[*kong.ParseError](err)
-	if ok && parse.Context != nil && parse.Context.Command() != "" {
-		words := strings.Fields(parse.Context.Command())
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok {
+		line = parse.Context
+	}
+	if line != nil && line.Command() != "" {
+		words := strings.Fields(line.Command())
 		// Its arguments are named there, too: <goods>.
 		words = slices.DeleteFunc(words, func(word string) bool { return strings.HasPrefix(word, "<") })
 		name += " " + strings.Join(words, " ")
@@ -172,8 +178,12 @@ func (s *session) end(err error) Exit {
 	if !ok {
 		return ExitFailed
 	}
-	if f.try != "" {
-		s.say("  try: %s", f.try)
+	try := f.try
+	if try == "" && f.code == ExitUsage {
+		try = s.help
+	}
+	if try != "" {
+		s.say("  try: %s", try)
 	}
 	return f.code
 }

@@ -60,7 +60,7 @@ func TestProgramEndsWithTheCodeOfItsCommand(t *testing.T) {
 		},
 		{
 			name: "a setting that makes no sense", err: usage("--count %d is no good", 3),
-			code: ExitUsage, stderr: "trial: --count 3 is no good\n",
+			code: ExitUsage, stderr: "trial: --count 3 is no good\n  try: trial go --help\n",
 		},
 		{
 			name: "a flag of the wrong type", args: []string{"--count", "many"}, code: ExitUsage,

@@ -65,6 +65,8 @@ func parseAgo(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is in the future", text)
 	case rest > maxAgo-days:
 		return 0, fmt.Errorf("%q is longer ago than anything", text)
+	case text == "0": // the only duration that needs no unit; it is rather an offset
+		return 0, fmt.Errorf("%q has no unit", text)
 	default:
 		return days + rest, nil
 	}

@@ -91,8 +91,11 @@ type redriveListCommand struct {
 	redriveCommand
 	LetterSelection
 	LetterStates
-	Limit int `default:"100" help:"Show at most so many; 0 for all."`
+	ListLimit
 }
+
+// lettersShown is how many letters a person is shown.
+const lettersShown = 100
 
 // shownLetter is a dead letter as it is written for programs.
 type shownLetter struct {
@@ -139,8 +142,9 @@ func (d *desk) shown(l *redrive.Letter) shownLetter {
 
 // Run implements a command.
 func (c *redriveListCommand) Run(ctx context.Context, s *session) error {
-	if c.Limit < 0 {
-		return usage("--limit is %d, must be at least 0", c.Limit)
+	most, err := c.most(c.OutputSettings, lettersShown)
+	if err != nil {
+		return err
 	}
 	filter, err := c.filter(c.states())
 	if err != nil {
@@ -159,9 +163,9 @@ func (c *redriveListCommand) Run(ctx context.Context, s *session) error {
 			return d.nobody(s, "no letter is like that")
 		}
 	}
-	if c.Limit > 0 && len(letters) > c.Limit {
-		s.say("%d of %d shown: --limit 0 shows all", c.Limit, len(letters))
-		letters = letters[:c.Limit]
+	if most > 0 && len(letters) > most {
+		s.say("%d of %d shown: --limit 0 shows all", most, len(letters))
+		letters = letters[:most]
 	}
 	rows := []shownLetter{}
 	for _, l := range letters {

@@ -41,7 +41,7 @@ func (c *redriveRetryCommand) Run(ctx context.Context, s *session) error {
 	if len(ranges) > maxSingleRanges {
 		return tooScattered(s, d.topics.Dead, len(letters), len(ranges))
 	}
-	found := resolved{topic: d.topics.Dead, from: "the first", to: "the last of " + counted(len(letters), "open letter")}
+	found := resolved{topic: d.topics.Dead, what: counted(len(letters), "open letter")}
 	spec, err := run.spec(ctx, s, d.client, found, replay.Filter{})
 	if err != nil {
 		return err

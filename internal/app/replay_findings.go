@@ -52,7 +52,7 @@ func (c *ReplaySelection) resolveFindings(ctx context.Context, s *session, clien
 	events := replay.Total(ranges)
 	s.say("%s: %s in %s of %s; %s about something else", s.name, counted64(events, "event"), counted(len(ranges), "range"),
 		ranges[0].Topic, counted(places.others, "finding"))
-	return resolved{topic: ranges[0].Topic, ranges: ranges, from: "the first", to: "the last of " + counted64(events, "event") + " of findings"}, nil
+	return resolved{topic: ranges[0].Topic, ranges: ranges, what: counted64(events, "event") + " of findings"}, nil
 }
 
 // badFindings is the failure of findings that cannot be replayed.

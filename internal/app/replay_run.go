@@ -33,6 +33,7 @@ type replaySpec struct {
 	Topic       string          `json:"topic"`
 	From        string          `json:"from"`
 	To          string          `json:"to"`
+	What        string          `json:"what,omitempty"` // instead of From and To: which messages
 	Filter      replay.Filter   `json:"filter"`
 	Group       string          `json:"group"`
 	Input       string          `json:"input_topic"`
@@ -139,7 +140,7 @@ func (c *replayRunCommand) check() (replay.Filter, error) {
 func (c *replayRunCommand) spec(ctx context.Context, s *session, client *kafka.Client, found resolved, filter replay.Filter) (replaySpec, error) {
 	topics := c.Group.topics()
 	spec := replaySpec{
-		Topic: found.topic, From: found.from, To: found.to, Filter: filter,
+		Topic: found.topic, From: found.from, To: found.to, What: found.what, Filter: filter,
 		Group: c.Group.Group, Input: c.Group.Input, RetryAfter: c.Group.RetryAfter, Target: c.ToTopic,
 		Ramp: c.Pace.Ramp, MaxFailed: c.Pace.MaxFailed, Audit: c.Pace.Audit, Rate: c.Pace.Rate, Patience: c.Pace.Patience,
 		MaxMessages: c.Deed.MaxMessages, MaxReplays: c.Deed.MaxReplays, ChangesOnly: c.ChangesOnly, Horizon: c.Dedup.Horizon,

@@ -78,6 +78,7 @@ type resolved struct {
 	topic    string
 	ranges   []replay.Range
 	from, to string // as they were understood, in UTC
+	what     string // instead of them, when single messages are selected
 }
 
 // resolve turns the selection into offsets. The end is fixed now.

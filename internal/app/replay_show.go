@@ -58,64 +58,6 @@ func replaySentence(o *replay.Object) string {
 	return text
 }
 
-// replayListCommand lists replays.
-type replayListCommand struct {
-	replayCommand
-	Limit int `default:"20" help:"Most replays that are listed."`
-}
-
-// Run implements a command.
-func (c *replayListCommand) Run(ctx context.Context, s *session) error {
-	if c.Limit < 1 {
-		return usage("--limit is %d, must be at least 1", c.Limit)
-	}
-	l, store, err := c.store(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer l.Close() //nolint:errcheck // it was only read
-	list, err := store.List(ctx, c.Limit)
-	if err != nil {
-		return replayFailure(ctx, s, "", err)
-	}
-	if c.machine() {
-		return c.write(s, list)
-	}
-	if len(list) == 0 {
-		s.say("%s: there are no replays yet. To plan one: %s replay --from 15m", s.name, s.name)
-		return nil
-	}
-	_, err = fmt.Fprintf(s.stdout, replayRow, "REPLAY", "KIND", "STATE", "PUBLISHED", "FAILED", "WHO", "REASON")
-	for i := range list {
-		o := &list[i]
-		if err != nil {
-			break
-		}
-		_, err = fmt.Fprintf(s.stdout, replayRow, o.ID, o.Kind, stateOf(o), fmt.Sprintf("%d/%d", o.Progress.Published, o.Progress.Total),
-			fmt.Sprint(o.Progress.FailedAgain()), shown(o.Who), shown(o.Reason))
-	}
-	return err
-}
-
-const replayRow = "%-21s  %-8s  %-11s  %15s  %7s  %-20s  %s\n"
-
-// write writes the list for programs.
-func (c *replayListCommand) write(s *session, list []replay.Object) error {
-	all := make([]shownReplay, len(list))
-	for i := range list {
-		all[i] = shownReplayOf(&list[i])
-	}
-	if c.Output == "json" {
-		return c.object(s.stdout, all)
-	}
-	for _, one := range all {
-		if err := c.object(s.stdout, one); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // replayShowCommand shows one replay.
 type replayShowCommand struct {
 	replayCommand

@@ -110,8 +110,9 @@ type Store interface {
 	Cancel(ctx context.Context, id, note string) (Object, error)
 	// Get returns one replay, or ErrNoReplay.
 	Get(ctx context.Context, id string) (Object, error)
-	// List returns up to limit replays, the newest first.
-	List(ctx context.Context, limit int) ([]Object, error)
+	// List returns up to limit replays, the newest first: the greatest id. Those behind
+	// before, or from the first on if it is empty.
+	List(ctx context.Context, before string, limit int) ([]Object, error)
 }
 
 // Errors of a Store.

@@ -1,8 +1,10 @@
 package testkit
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -58,8 +60,8 @@ func (s *Servers) Exec(t testing.TB, fn func(exec func(query string, args ...any
 	}
 }
 
-// CreateTopic makes a topic of one partition; configs are name=value. Our own
-// client sets none.
+// CreateTopic makes a topic of one partition, which goes with the test; configs are
+// name=value. Our own client sets none.
 func (s *Servers) CreateTopic(t testing.TB, topic string, configs ...string) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...))
@@ -83,5 +85,34 @@ func (s *Servers) CreateTopic(t testing.TB, topic string, configs ...string) {
 	}
 	if code := res.Topics[0].ErrorCode; code != 0 {
 		t.Fatalf("create topic %s: error %d", topic, code)
+	}
+	if Real() {
+		t.Cleanup(func() { s.deleteTopic(t, topic) })
+	}
+}
+
+func (s *Servers) deleteTopic(t testing.TB, topic string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), deleteTimeoutMillis*time.Millisecond)
+	defer cancel()
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer client.Close()
+	req := kmsg.NewPtrDeleteTopicsRequest()
+	req.TimeoutMillis = deleteTimeoutMillis
+	req.TopicNames = []string{topic}
+	asked := kmsg.NewDeleteTopicsRequestTopic()
+	asked.Topic = &topic
+	req.Topics = append(req.Topics, asked)
+	res, err := req.RequestWith(ctx, client)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if code := res.Topics[0].ErrorCode; code != 0 {
+		t.Errorf("delete topic %s: error %d", topic, code)
 	}
 }

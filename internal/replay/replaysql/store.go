@@ -168,10 +168,14 @@ func (s *Store) Get(ctx context.Context, id string) (replay.Object, error) {
 }
 
 // List implements replay.Store.
-func (s *Store) List(ctx context.Context, limit int) ([]replay.Object, error) {
+func (s *Store) List(ctx context.Context, before string, limit int) ([]replay.Object, error) {
 	var list []replay.Object
 	err := s.do(ctx, "list", "", func(t tx) (err error) {
-		list, err = t.list("ORDER BY created_at DESC, replay_id DESC LIMIT ?", limit)
+		if before == "" {
+			list, err = t.list("ORDER BY replay_id DESC LIMIT ?", limit)
+		} else {
+			list, err = t.list("WHERE replay_id < ? ORDER BY replay_id DESC LIMIT ?", []byte(before), limit)
+		}
 		return err
 	})
 	return list, err

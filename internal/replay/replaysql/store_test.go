@@ -70,7 +70,7 @@ func TestReplayIsReadBackAsItWasRecorded(t *testing.T) {
 	if err := s.End(t.Context(), &begun); err != nil {
 		t.Fatal(err)
 	}
-	if list, err := s.List(t.Context(), 10); err != nil || len(list) != 1 || list[0].State != replay.Done || list[0].Note != "all of it" {
+	if list, err := s.List(t.Context(), "", 10); err != nil || len(list) != 1 || list[0].State != replay.Done || list[0].Note != "all of it" {
 		t.Errorf("list: %+v, %v", list, err)
 	}
 	if _, err := s.Get(t.Context(), "nonsuch"); !errors.Is(err, replay.ErrNoReplay) {
