@@ -149,7 +149,7 @@ func (c *chart) skip(because string, names ...string) {
 // examine makes all checks, those of different servers at the same time, and
 // returns what they found, always in the same order.
 func (d doctor) examine(ctx context.Context) []finding {
-	checks := []func(context.Context, *chart){d.kafka, d.redis, d.cache, d.database}
+	checks := []func(context.Context, *chart){d.files, d.kafka, d.redis, d.cache, d.database}
 	charts := make([]chart, len(checks))
 	var examination sync.WaitGroup
 	for i, check := range checks {

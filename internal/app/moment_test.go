@@ -37,7 +37,7 @@ func TestParseMoment(t *testing.T) {
 		{"106751d", time.UTC, "1734-08-15T12:00:00Z"},
 		{"106751d1h", time.UTC, ""}, // more than a duration holds
 		{"300000d", time.UTC, ""},   // 24 times it is a short time again, or one to come
-		{"0", time.UTC, ""}, // an offset, for those who know offsets
+		{"0", time.UTC, ""},         // an offset, for those who know offsets
 	} {
 		got, err := parseMoment(tt.text, now, tt.zone)
 		switch {

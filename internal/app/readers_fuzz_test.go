@@ -25,7 +25,7 @@ import (
 func FuzzReadLevels(f *testing.F) {
 	for _, text := range []string{
 		"apple,5\npear,0\n", "\xef\xbb\xbfGOODS_ID,Num\r\napple,5\r\n", "\"a \"\"b\"\", c\", 5\n", "apple,9007199254740992\n",
-		"apple,5\n\"pear,5\n", "apple\n,,\n", "apple,5\napple,5\n", "\"a\nb\",1\n", "a\x00,1\n\xff,2\n",
+		"apple,5\n\"pear,5\n", "apple\n,,\n", "apple,5\napple,6\n", "\"a\nb\",1\n", "a\x00,1\n\xff,2\n",
 	} {
 		f.Add([]byte(text), false)
 		f.Add([]byte(text), true)

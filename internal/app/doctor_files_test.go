@@ -1,0 +1,26 @@
+package app
+
+import (
+	"testing"
+)
+
+func TestOpenFilesAreHeldAgainstWhatIsWanted(t *testing.T) {
+	t.Parallel()
+	s, err := DefaultConsumerSettings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted := s.filesWanted()
+	if partitions := s.Topics.Partitions * (1 + len(s.Group.RetryAfter)); wanted <= partitions || wanted > partitions+64 {
+		t.Errorf("%d are wanted for %d partitions", wanted, partitions)
+	}
+	for limit, want := range map[uint64]status{12: statusFail, 23: statusFail, 24: statusWarn, 64: statusWarn, 128: statusOK, 1 << 63: statusOK} {
+		got := filesFinding(limit, wanted)
+		if got.Status != want || (got.Fix == "") != (want == statusOK) {
+			t.Errorf("%d files: %s, want %s", limit, got, want)
+		}
+	}
+	if limit, known := openFilesLimit(); known && limit == 0 {
+		t.Error("no file may be open, and this is one")
+	}
+}
