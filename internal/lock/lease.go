@@ -13,8 +13,9 @@ import (
 // Lease is a set of names held. One goroutine owns it: the one that locked it.
 // While it is held it extends itself.
 type Lease struct {
-	cfg  Config
-	lost chan struct{}
+	cfg    Config
+	lost   chan struct{}
+	waited bool
 
 	// mutex is not safe for two goroutines. It belongs to the extension while
 	// extending is set, otherwise to the owner. It is nil for an empty set.
@@ -31,8 +32,8 @@ type Lease struct {
 
 // newLease starts to look after a mutex that was just locked. A lease is mostly
 // over before its first extension, so it costs one timer and no goroutine.
-func newLease(cfg Config, mutex *redsync.Mutex) *Lease {
-	le := &Lease{cfg: cfg, lost: make(chan struct{}), mutex: mutex, until: mutex.Until()}
+func newLease(cfg Config, mutex *redsync.Mutex, waited bool) *Lease {
+	le := &Lease{cfg: cfg, lost: make(chan struct{}), waited: waited, mutex: mutex, until: mutex.Until()}
 	le.mu.Lock() // the timer may fire before it is assigned
 	defer le.mu.Unlock()
 	if cfg.ExtendEvery < 0 {
@@ -46,6 +47,10 @@ func newLease(cfg Config, mutex *redsync.Mutex) *Lease {
 // Lost is closed when the lease is lost: an extension did not succeed, or the
 // time it was good for has passed. Whoever holds it must stop, and still Unlock.
 func (le *Lease) Lost() <-chan struct{} { return le.lost }
+
+// Waited reports that somebody else held one of the names when they were asked
+// for, and was waited for.
+func (le *Lease) Waited() bool { return le.waited }
 
 // Unlock gives the names back, whatever becomes of ctx, within a TryTimeout (two
 // while an extension is under way). Errors: ErrLost if the lease had been lost

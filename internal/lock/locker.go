@@ -84,13 +84,14 @@ func (l *Locker) Lock(ctx context.Context, names []string) (*Lease, error) {
 	pauses := newPauses(l.cfg.PollMin, l.cfg.PollMax)
 	defer pauses.stop()
 	again := true // a failure is tried again once, in case it heals
+	waited := false
 	for {
 		err := a.try(ctx)
 		switch {
 		case err == nil:
-			return newLease(l.cfg, a.mutex), nil
+			return newLease(l.cfg, a.mutex, waited), nil
 		case errors.Is(err, ErrTaken):
-			again = true
+			again, waited = true, true
 			a.waitFree(ctx, pauses)
 		case again && l.healed(ctx):
 			again = false
