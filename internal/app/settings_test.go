@@ -13,7 +13,7 @@ func TestDefaultSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Flow.Workers != 1 || s.Kafka.Brokers[0] != "localhost:9092" || len(s.Group.RetryAfter) != 3 {
+	if s.Flow.Workers != 2 || s.Kafka.Brokers[0] != "localhost:9092" || len(s.Group.RetryAfter) != 3 {
 		t.Errorf("the environment shows in the defaults: %+v", s)
 	}
 	if err := s.validate(); err != nil {

@@ -43,6 +43,8 @@ type Locker interface {
 
 // Lease is goods that were locked.
 type Lease interface {
+	// Waited reports that somebody else held some of the goods and was waited for.
+	Waited() bool
 	// Lost is closed when the goods are no longer ours.
 	Lost() <-chan struct{}
 	// Unlock gives the goods back.
@@ -70,8 +72,10 @@ type FlowConfig struct {
 	Topics Topics
 	// Group is the consumer group, named in retries and dead letters.
 	Group string
-	// Workers is the number of transactions at a time. More do not help one
-	// database, and on shared goods they wait for each other.
+	// Workers is the number of transactions at a time. Those of the same goods
+	// wait for each other in the database, with everything else ready: the second
+	// uses the time in which the first is looked up, sent and flushed. More help
+	// where the database is far away.
 	Workers   int
 	Scheduler SchedulerConfig
 	// LockBudget is how long a batch waits for goods that another instance
@@ -111,6 +115,7 @@ type Flow struct {
 	calm     context.Context //nolint:containedctx // ends when a drain has taken long enough; nobody may wait for goods any more
 	hurry    context.CancelFunc
 	gate     lockGate
+	tenures  tenures
 	busy     atomic.Int32 // workers that hold a batch
 	waiting  atomic.Int64 // events submitted and not yet settled
 }
@@ -128,6 +133,7 @@ func NewFlow(cfg FlowConfig, deps FlowDeps) *Flow {
 		breaker:  newBreaker(cfg.Breaker),
 		pauses:   pauses{observer: deps.Observer, down: make(map[string]bool)},
 		gate:     lockGate{now: deps.Now},
+		tenures:  newTenures(cfg.LockBudget),
 	}
 }
 

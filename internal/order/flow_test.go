@@ -17,6 +17,7 @@ type watcher struct {
 	mu      sync.Mutex
 	paused  map[string]error
 	settled int
+	kept    time.Duration // the longest that goods were locked
 }
 
 func (w *watcher) Settled(Settlement) {
@@ -35,10 +36,15 @@ func (w *watcher) Paused(dependency string, err error) {
 	w.paused[dependency] = err
 }
 
+func (w *watcher) LockHeld(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.kept = max(w.kept, d)
+}
+
 func (*watcher) Applied(int, time.Duration) {}
 func (*watcher) Retried(string)             {}
 func (*watcher) LockWaited(time.Duration)   {}
-func (*watcher) LockHeld(time.Duration)     {}
 func (*watcher) LockFailed(string)          {}
 func (*watcher) Waiting(int)                {}
 func (*watcher) Busy(int)                   {}

@@ -32,26 +32,6 @@ const (
 	// that a batch with a hundred goods locked by others does not wait a hundred
 	// budgets.
 	lockAfterBudget = 20 * time.Millisecond
-
-	// keepMost is how long goods may stay locked over several batches while
-	// there is work for them. Locking anew costs a round trip to Redis for each
-	// batch, in which the database stands idle; other instances wait this long
-	// for the goods at the most.
-	keepMost = 200 * time.Millisecond
-
-	// keepLeases bounds the leases that goods kept over batches come to. Each
-	// batch that needs goods not held yet adds one.
-	keepLeases = 8
-
-	// yieldFor is left to other instances after goods have been given back that
-	// somebody else was seen to want. It is longer than the pause between two
-	// looks of a waiting instance; without it this one would have its goods back
-	// before anybody has looked.
-	yieldFor = 8 * time.Millisecond
-
-	// unlockTimeout bounds the release of a lock, which no cancellation
-	// reaches: an unreleased lock makes everybody wait for its expiry.
-	unlockTimeout = time.Second
 )
 
 // GoodsLockedError says which goods somebody else held for too long.
@@ -66,38 +46,58 @@ func (e *GoodsLockedError) Error() string {
 // Is makes errors.Is(err, ErrGoodsLocked) true.
 func (e *GoodsLockedError) Is(target error) bool { return target == ErrGoodsLocked }
 
-// hold is a claim on goods against other instances: a batch's, or several
-// batches' of one worker in a row. A hold without a lease is valid too: the
-// lock is off, not needed, or down.
+// hold is a batch's claim on its goods against other instances. One without a
+// tenure is valid too: the lock is off, not needed, or down.
 type hold struct {
-	flow   *Flow
-	goods  []string // of the batch under way
-	leases []Lease
-	held   map[string]struct{} // goods of the leases
-	since  time.Time           // of the first lease
-	lost   int                 // how often the batch under way lost a lease
-	wanted bool                // somebody else was in the way of the first lease
-
-	suspended bool // the leases were given back because the work stands still
+	flow      *Flow
+	goods     []string
+	tenure    *tenure
+	leases    []Lease // of the tenure, as far as they are the batch's concern
+	lost      int     // how often a lease was lost
+	suspended bool    // the goods were given back because the work stands still
 }
 
 // hold locks the goods of the batch, all of them. Tasks whose goods somebody
 // else holds beyond the budget are answered with that failure; the others go
 // on without them.
-func (f *Flow) hold(ctx context.Context, h *hold, b *batch) {
-	h.goods, h.lost = b.goods, 0
-	begin := time.Now()
-	if h.covers(ctx) {
-		f.deps.Observer.LockWaited(time.Since(begin))
-		return
+func (f *Flow) hold(ctx context.Context, b *batch) *hold {
+	h := &hold{flow: f, goods: b.goods}
+	if f.deps.Locker == nil {
+		return h
 	}
-	h.release(ctx)
+	if len(h.goods) == 0 { // cancels may name none
+		f.idle(ctx)
+		return h
+	}
+	begin := time.Now()
+	if !f.tenures.open(ctx) {
+		return h // the transaction finds out that it is told to stop
+	}
+	defer f.tenures.shut()
+	if !h.join(ctx) && ctx.Err() == nil {
+		h.claim(ctx, b)
+	}
+	waited := time.Since(begin)
+	if h.tenure != nil && waited > topUpWait && len(h.goods) == len(b.goods) {
+		f.sched.topUp(b)
+	}
+	f.deps.Observer.LockWaited(waited)
+	return h
+}
+
+// claim begins a tenure with as many of the batch's goods as can be had within
+// the budget, which counts the wait for other instances alone. The door is held,
+// and there is no tenure.
+func (h *hold) claim(ctx context.Context, b *batch) {
+	f := h.flow
+	begin, crossed := time.Now(), false
 	for len(h.goods) > 0 {
 		err := h.acquire(ctx, max(f.cfg.LockBudget-time.Since(begin), lockAfterBudget))
 		var locked *GoodsLockedError
 		if !errors.As(err, &locked) {
 			break
 		}
+		crossed = true
 		f.deps.Observer.LockFailed("timeout")
 		if f.calm.Err() != nil {
 			abandon(b.tasks)
@@ -105,37 +105,24 @@ func (f *Flow) hold(ctx context.Context, h *hold, b *batch) {
 		}
 		h.goods = f.refuse(b.tasks, locked)
 	}
-	waited := time.Since(begin)
-	h.wanted = waited > topUpWait
-	if len(h.leases) > 0 && h.wanted && len(h.goods) == len(b.goods) {
-		f.sched.topUp(b)
+	if h.tenure != nil {
+		h.tenure.wanted = crossed || anyWaited(h.leases)
 	}
-	f.deps.Observer.LockWaited(waited)
 }
 
-// covers reports whether the leases of earlier batches cover the goods, after
-// locking what is missing if that takes no waiting. Waiting for some goods
-// while holding others could be a deadlock with another instance, so whoever
-// calls gives everything back when this fails.
-func (h *hold) covers(ctx context.Context) bool {
-	if len(h.leases) == 0 || len(h.leases) >= keepLeases || h.anyLost() {
-		return false
-	}
-	var missing []string
-	for _, id := range h.goods {
-		if _, held := h.held[id]; !held {
-			missing = append(missing, id)
-		}
-	}
-	return len(missing) == 0 || h.lock(ctx, missing, lockAfterBudget) == nil
+// use makes the batch one of the tenure's. It is counted already.
+func (h *hold) use(t *tenure) {
+	h.flow.tenures.mu.Lock()
+	defer h.flow.tenures.mu.Unlock()
+	h.tenure, h.leases = t, t.leases
 }
 
-// keep leaves the goods locked for the next batch of the same worker, unless
-// they have been for too long. Workers of one process do not know of each
-// other's leases and would wait for them, so only a worker alone keeps any.
-func (h *hold) keep(ctx context.Context) {
-	if h.flow.cfg.Workers > 1 || time.Since(h.since) >= keepMost || h.anyLost() {
-		h.release(ctx)
+// leave ends the claim. The goods stay locked for other batches of this instance,
+// unless they have been for too long.
+func (h *hold) leave(ctx context.Context, closing bool) {
+	if t := h.tenure; t != nil {
+		h.tenure, h.leases = nil, nil
+		h.flow.part(ctx, t, 1, closing)
 	}
 }
 
@@ -181,14 +168,16 @@ func wants(t *task, goods string) bool {
 	return false
 }
 
-// acquire takes a lease on the goods within budget. It returns nil without one
-// when the lock is off or down and not required, and when ctx ends (the
-// transaction then finds out).
+// acquire begins a tenure of the goods within budget. It returns nil without one
+// when the lock is down and not required, and when ctx ends (the transaction then
+// finds out). The door is held, and there is no tenure.
 func (h *hold) acquire(ctx context.Context, budget time.Duration) error {
 	f := h.flow
-	for n := 1; f.deps.Locker != nil && f.gate.open(f.cfg.LockRequired); n++ {
-		err := h.lock(ctx, h.goods, budget)
+	f.tenures.yield(ctx)
+	for n := 1; f.gate.open(f.cfg.LockRequired); n++ {
+		lease, err := h.lock(ctx, h.goods, budget)
 		if err == nil {
+			h.use(f.tenures.begin(lease, h.goods))
 			f.pauses.over("redis")
 			return nil
 		}
@@ -212,27 +201,23 @@ func (h *hold) acquire(ctx context.Context, budget time.Duration) error {
 	return nil
 }
 
-// lock adds a lease on the goods.
-func (h *hold) lock(ctx context.Context, goods []string, budget time.Duration) error {
+// lock waits for a lease on the goods, no longer than budget.
+func (h *hold) lock(ctx context.Context, goods []string, budget time.Duration) (Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
 	defer context.AfterFunc(h.flow.calm, cancel)()
 	lease, err := h.flow.deps.Locker.Lock(ctx, goods)
+	if errors.Is(err, ErrGoodsLocked) || err == nil && lease.Waited() {
+		h.flow.tenures.meet()
+	}
 	if err != nil && h.flow.calm.Err() != nil {
-		return &GoodsLockedError{Goods: goods[0]} // not waited for any longer
+		return nil, &GoodsLockedError{Goods: goods[0]} // not waited for any longer
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	h.flow.deps.Crash.At(crash.AfterLock)
-	if len(h.leases) == 0 {
-		h.since, h.held = time.Now(), make(map[string]struct{}, len(goods))
-	}
-	h.leases = append(h.leases, lease)
-	for _, id := range goods {
-		h.held[id] = struct{}{}
-	}
-	return nil
+	return lease, nil
 }
 
 // watch returns a context that is cancelled with ErrLockLost when a lease is
@@ -260,65 +245,35 @@ func (h *hold) watch(ctx context.Context) (_ context.Context, unwatch func()) {
 	}
 }
 
-func (h *hold) anyLost() bool {
-	for _, lease := range h.leases {
-		select {
-		case <-lease.Lost():
-			return true
-		default:
-		}
-	}
-	return false
-}
-
 // suspend gives the goods back while the work stands still. A lease that is
 // extended all through an outage would make other instances send their orders
 // for these goods to the retry tiers, and in the end to the dead letters.
 func (h *hold) suspend(ctx context.Context) {
-	h.suspended = h.suspended || len(h.leases) > 0
-	h.release(ctx)
+	h.suspended = h.suspended || h.tenure != nil
+	h.leave(ctx, true)
 }
 
 // renew takes a new lease when an old one is lost or was given back.
 func (h *hold) renew(ctx context.Context) {
-	if h.suspended {
+	switch {
+	case h.suspended:
 		h.suspended = false
-		_ = h.acquire(ctx, h.flow.cfg.LockBudget) // see below
+	case anyLost(h.leases):
+		h.lost++
+		h.flow.deps.Observer.LockFailed("lost")
+		h.leave(ctx, true)
+	default:
 		return
 	}
-	if !h.anyLost() {
+	if !h.flow.tenures.open(ctx) {
 		return
 	}
-	h.lost++
-	h.flow.deps.Observer.LockFailed("lost")
-	h.release(ctx)
-	// An error means that somebody else holds the goods now. The batch goes
-	// on without a lease: it has been decided to be run, and the row locks
-	// make the two wait for each other.
-	_ = h.acquire(ctx, h.flow.cfg.LockBudget)
-}
-
-// release gives the goods back, and leaves those a moment to others that
-// somebody else wanted. What Redis answers changes nothing for the orders; a
-// lock that cannot be released expires.
-func (h *hold) release(ctx context.Context) {
-	if len(h.leases) == 0 {
-		return
-	}
-	f := h.flow
-	f.deps.Observer.LockHeld(time.Since(h.since))
-	unlocking, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockTimeout)
-	defer cancel()
-	for _, lease := range h.leases {
-		err := lease.Unlock(unlocking)
-		if err != nil {
-			f.deps.Observer.LockFailed("unlock")
-		}
-	}
-	h.leases, h.held = nil, nil
-	if h.wanted {
-		h.wanted = false
-		_ = pause(ctx, yieldFor) // an end of ctx is noticed by whoever goes on
+	defer h.flow.tenures.shut()
+	if !h.join(ctx) && ctx.Err() == nil {
+		// An error means that somebody else holds the goods now. The batch goes
+		// on without a lease: it has been decided to be run, and the row locks
+		// make the two wait for each other.
+		_ = h.acquire(ctx, h.flow.cfg.LockBudget)
 	}
 }
 

@@ -26,7 +26,8 @@ type Observer interface {
 	Retried(reason string)
 	// LockWaited reports how long a batch waited for its goods.
 	LockWaited(time.Duration)
-	// LockHeld reports how long a batch held its goods.
+	// LockHeld reports how long goods were kept from other instances, by one batch
+	// or several in a row.
 	LockHeld(time.Duration)
 	// LockFailed reports a lock that was not obtained or was lost: timeout,
 	// lost or redis_down.

@@ -31,11 +31,11 @@ type SchedulerConfig struct {
 }
 
 // scheduler holds the messages that wait and forms batches whose goods no
-// other batch in flight has. It is a monitor: mu guards every field, and the
-// two conditions say what its callers wait for.
+// other batch has that is still to lock them. It is a monitor: mu guards every
+// field, and the two conditions say what its callers wait for.
 //
-// Goods are busy until the batch's transaction is over, order ids until the
-// outcome is published. The second is what keeps one order's events in order:
+// Goods are busy until they are locked against other instances, order ids until
+// the outcome is published. The second is what keeps one order's events in order:
 // a cancel that could overtake the publication of its create's outcome would
 // let the shop read released before deducted.
 type scheduler struct {
@@ -60,7 +60,7 @@ type scheduler struct {
 	claims  claims
 }
 
-// batch is what one worker takes: tasks whose goods it alone has.
+// batch is what one worker takes: tasks whose goods it alone has until freeGoods.
 type batch struct {
 	tasks []*task
 	goods []string // each once, in the order first met
@@ -289,7 +289,8 @@ func (s *scheduler) take(b *batch, t *task) {
 	}
 }
 
-// freeGoods gives the batch's goods back: its transaction is over.
+// freeGoods lets other batches have the goods too: they are locked against other
+// instances, and the database's row locks do the rest.
 func (s *scheduler) freeGoods(b *batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -26,16 +26,13 @@ const (
 	slowMost = 2
 )
 
-// work takes batches until the scheduler is drained or ctx ends. Goods stay
-// locked from one batch to the next, but never while the worker has nothing to
-// do.
+// work takes batches until the scheduler is drained or ctx ends.
 func (f *Flow) work(ctx context.Context) error {
-	h := &hold{flow: f}
-	defer h.release(ctx)
+	defer f.idle(ctx)
 	for {
 		b := f.sched.tryNext()
 		if b == nil {
-			h.release(ctx)
+			f.idle(ctx)
 			var err error
 			b, err = f.sched.next(ctx)
 			if err != nil {
@@ -43,27 +40,43 @@ func (f *Flow) work(ctx context.Context) error {
 			}
 		}
 		f.deps.Observer.Busy(int(f.busy.Add(1)))
-		f.process(ctx, h, b)
+		f.process(ctx, b)
 		f.deps.Observer.Busy(int(f.busy.Add(-1)))
-		select {
-		case f.settling <- b:
-		case <-ctx.Done():
+		if !f.handOver(ctx, b) {
 			return nil
 		}
 	}
 }
 
+// handOver gives the batch to a settler and reports false if ctx ends first.
+// Settlers that take nothing wait for the log, and the goods are not kept from
+// other instances meanwhile.
+func (f *Flow) handOver(ctx context.Context, b *batch) bool {
+	select {
+	case f.settling <- b:
+		return true
+	default:
+		f.idle(ctx)
+	}
+	select {
+	case f.settling <- b:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // process answers every task of the batch: with a decision or with a failure.
 //
-// The goods are given back to other instances before they are free for the
-// next batch of this process: the other way round that batch would meet its
-// own process's lock and poll for it. Both come before the outcome is
-// published: from the commit on, the next holder reads what this transaction
-// wrote.
-func (f *Flow) process(ctx context.Context, h *hold, b *batch) {
-	defer f.sched.freeGoods(b)
-	f.hold(ctx, h, b)
-	defer h.keep(ctx)
+// Once the goods are locked against other instances, other workers may take
+// batches of the same goods: they join the lock, get ready, and wait in the
+// database for this transaction's rows. The goods are given back to other
+// instances before the outcome is published: from the commit on, the next holder
+// reads what this transaction wrote.
+func (f *Flow) process(ctx context.Context, b *batch) {
+	h := f.hold(ctx, b)
+	defer h.leave(ctx, false)
+	f.sched.freeGoods(b)
 	f.apply(ctx, h, undecided(b.tasks))
 }
 

@@ -1,0 +1,283 @@
+package order
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// keepShared is how long goods may stay locked over several batches while there
+	// is work for them and somebody else has wanted some of them lately. At the end
+	// of it the database stands idle until the next batch has locked them anew and
+	// looked up its known orders.
+	keepShared = 200 * time.Millisecond
+
+	// keepAlone is the same while nobody else has been in the way. It is how long
+	// who comes first has to wait at the most, besides the batches then in flight.
+	keepAlone = time.Second
+
+	// keepShare is the part of the lock budget that goods may be kept for: others
+	// are to get them long before they send their orders to a retry tier.
+	keepShare = 4
+
+	// aloneAfter is how long nobody must have been in the way.
+	aloneAfter = 5 * time.Second
+
+	// keepLeases bounds the leases that goods kept over batches come to. Each
+	// batch that needs goods not held yet adds one, so it has to be as many as the
+	// batches that are got through in keepAlone.
+	keepLeases = 32
+
+	// yieldFor is left to other instances after goods have been given back that
+	// somebody else was seen to want, before this one locks any. It is longer than
+	// the pause between two looks of a waiting instance; without it this one would
+	// have its goods back before anybody has looked.
+	yieldFor = 8 * time.Millisecond
+
+	// yieldEvery is how often goods that were kept for as long as they may be are
+	// left to others although nobody was seen to want them: who has never waited does
+	// not know who does.
+	yieldEvery = time.Second
+
+	// unlockTimeout bounds the release of a lock, which no cancellation
+	// reaches: an unreleased lock makes everybody wait for its expiry.
+	unlockTimeout = time.Second
+)
+
+// tenure is goods that this instance keeps from the others: for several batches
+// in a row, and for those in flight together. Among the batches of one instance
+// the database's row locks decide who comes first; one that waits for another's
+// rows has everything else ready by then.
+type tenure struct {
+	since  time.Time     // of the first lease
+	keep   time.Duration // from since on
+	wanted bool          // somebody else was in the way of the first lease
+	ended  chan struct{} // closed when the goods have been given back
+
+	// Guarded by tenures.mu.
+	leases []Lease
+	held   map[string]struct{} // goods of the leases
+	users  int                 // batches in flight
+	closed bool                // takes no more of them; the last one gives the goods back
+}
+
+// tenures is the tenure of a flow's workers and the way into it.
+type tenures struct {
+	// door is full while one batch joins or waits for goods. It holds none
+	// meanwhile: waiting for some goods while holding others could be a deadlock
+	// with another instance.
+	door chan struct{}
+	most time.Duration // a tenure lasts, whatever the reason
+
+	mu      sync.Mutex
+	current *tenure   // nil: nothing is locked
+	yielded time.Time // when goods were last left to others
+	crossed time.Time // when somebody else was last in the way
+}
+
+func newTenures(budget time.Duration) tenures {
+	return tenures{door: make(chan struct{}, 1), most: budget / keepShare}
+}
+
+// open takes the door, and reports false if ctx ends first.
+func (s *tenures) open(ctx context.Context) bool {
+	select {
+	case s.door <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// shut gives the door back.
+func (s *tenures) shut() { <-s.door }
+
+// begin makes a tenure of the first lease, with one batch in it.
+func (s *tenures) begin(lease Lease, goods []string) *tenure {
+	now := time.Now()
+	t := &tenure{since: now, keep: keepShared, ended: make(chan struct{}), held: make(map[string]struct{}, len(goods)), users: 1}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.crossed) >= aloneAfter {
+		t.keep = keepAlone
+	}
+	t.keep = min(t.keep, s.most)
+	t.add(lease, goods)
+	s.current = t
+	return t
+}
+
+func (t *tenure) add(lease Lease, goods []string) {
+	t.leases = append(t.leases, lease)
+	for _, id := range goods {
+		t.held[id] = struct{}{}
+	}
+}
+
+// enter makes the batch a user of the current tenure and says which of its goods
+// are not locked yet. users is 0 when the tenure takes no more batches.
+func (s *tenures) enter(goods []string) (t *tenure, users int, missing []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t = s.current
+	if t == nil || t.closed || t.over() {
+		return t, 0, nil
+	}
+	for _, id := range goods {
+		if _, held := t.held[id]; !held {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) > 0 && len(t.leases) >= keepLeases {
+		return t, 0, nil
+	}
+	t.users++
+	return t, 1, missing
+}
+
+// meet notes that somebody else was in the way.
+func (s *tenures) meet() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.crossed = time.Now()
+}
+
+// over reports that the goods have been kept for long enough, or were lost.
+// tenures.mu is held.
+func (t *tenure) over() bool { return time.Since(t.since) >= t.keep || anyLost(t.leases) }
+
+// part takes so many users out of a tenure, which takes no more batches from now
+// on if closing is set or it is over. last tells the caller to give its goods
+// back: nobody else will.
+func (s *tenures) part(t *tenure, users int, closing bool) (last bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.closed && t.users == 0 {
+		return false // somebody is at it
+	}
+	t.users -= users
+	t.closed = t.closed || closing || t.over()
+	return t.closed && t.users == 0
+}
+
+// unused closes the current tenure if no batch uses it and returns it; nil is
+// none.
+func (s *tenures) unused() *tenure {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.current
+	if t == nil || t.closed || t.users > 0 {
+		return nil
+	}
+	t.closed = true
+	return t
+}
+
+// end opens the way for the next tenure, which leaves the goods to others for a
+// moment if they want them or may want them.
+func (s *tenures) end(t *tenure) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	due := now.Sub(t.since) >= t.keep && now.Sub(s.yielded) >= yieldEvery
+	if t.wanted || due {
+		s.yielded = now
+	}
+	s.current = nil
+	close(t.ended)
+}
+
+// yield waits for as long as the goods that were given back are left to others.
+func (s *tenures) yield(ctx context.Context) {
+	s.mu.Lock()
+	left := time.Until(s.yielded.Add(yieldFor))
+	s.mu.Unlock()
+	if left > 0 {
+		_ = pause(ctx, left) // an end of ctx is noticed by whoever goes on
+	}
+}
+
+// join makes the batch one of those that use the current tenure, after locking
+// what is missing of its goods if that takes hardly any waiting. Where that is not
+// to be had it waits for the end of the tenure, for which nobody needs the door
+// that it holds, and reports false: there is no tenure then, unless ctx has ended.
+func (h *hold) join(ctx context.Context) bool {
+	f := h.flow
+	t, users, missing := f.tenures.enter(h.goods)
+	if t == nil {
+		return false
+	}
+	in := users > 0
+	if in && len(missing) > 0 {
+		lease, err := h.lock(ctx, missing, lockAfterBudget)
+		in = err == nil
+		if in {
+			f.tenures.mu.Lock()
+			t.add(lease, missing)
+			f.tenures.mu.Unlock()
+		}
+	}
+	if in {
+		h.use(t)
+		return true
+	}
+	f.part(ctx, t, users, true)
+	select {
+	case <-t.ended:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// part takes users out of a tenure and gives its goods back if they were the
+// last.
+func (f *Flow) part(ctx context.Context, t *tenure, users int, closing bool) {
+	if f.tenures.part(t, users, closing) {
+		f.giveBack(ctx, t)
+	}
+}
+
+// idle gives the goods back when no batch uses them. A worker calls it before
+// anything that may last and needs none: they stay locked from one batch to the
+// next, but never without need.
+func (f *Flow) idle(ctx context.Context) {
+	if t := f.tenures.unused(); t != nil {
+		f.giveBack(ctx, t)
+	}
+}
+
+// giveBack unlocks the goods of a tenure. What Redis answers changes nothing for
+// the orders; a lock that cannot be released expires.
+func (f *Flow) giveBack(ctx context.Context, t *tenure) {
+	defer f.tenures.end(t)
+	f.deps.Observer.LockHeld(time.Since(t.since))
+	unlocking, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockTimeout)
+	defer cancel()
+	var unlocked sync.WaitGroup
+	for _, lease := range t.leases {
+		unlocked.Go(func() {
+			err := lease.Unlock(unlocking)
+			if err != nil {
+				f.deps.Observer.LockFailed("unlock")
+			}
+		})
+	}
+	unlocked.Wait()
+}
+
+func anyWaited(leases []Lease) bool {
+	return slices.ContainsFunc(leases, Lease.Waited)
+}
+
+func anyLost(leases []Lease) bool {
+	for _, lease := range leases {
+		select {
+		case <-lease.Lost():
+			return true
+		default:
+		}
+	}
+	return false
+}
