@@ -6,20 +6,23 @@ import (
 	"fmt"
 	"time"
 
+	"orderconsumer/internal/lock"
 	"orderconsumer/internal/stock/cache"
 	cacheredis "orderconsumer/internal/stock/cache/redis"
 )
 
 // CacheSettings say how levels are kept for the API.
 type CacheSettings struct {
-	Mode        string        `name:"cache" env:"CACHE" default:"on" enum:"on,off" help:"Answer stock queries from Redis. off: from the database, as many at a time as rebuilds."`
-	URL         string        `name:"cache-redis-url" env:"CACHE_REDIS_URL" help:"Redis of the cache, which may lose everything at any time; the first of REDIS_URL when empty."`
-	TTL         time.Duration `name:"cache-ttl" env:"CACHE_TTL" default:"10s" help:"How long a level is shown without asking the database. Commits refresh it within milliseconds; this is for what they miss."`
-	Stale       time.Duration `name:"cache-stale" env:"CACHE_STALE" default:"5s" help:"How much longer it may be shown while the database is asked. No answer is ever older than both together."`
-	UnknownTTL  time.Duration `name:"cache-unknown-ttl" env:"CACHE_UNKNOWN_TTL" default:"2s" help:"How long goods that are not in the catalogue are taken for unknown."`
-	UnknownMost int           `name:"cache-unknown-most" env:"CACHE_UNKNOWN_MOST" default:"10000" help:"Most unknown goods that are remembered, by all instances together."`
-	Rebuilds    int           `name:"cache-rebuilds" env:"CACHE_REBUILDS" default:"4" help:"Most questions to the database at a time, of one instance, with or without Redis."`
-	Prefix      string        `name:"cache-prefix" env:"CACHE_PREFIX" default:"stock:{level}:" help:"What the cache's keys begin with; the part in braces keeps them in one slot of a cluster."`
+	Mode         string              `name:"cache" env:"CACHE" default:"on" enum:"on,off" help:"Answer stock queries from Redis. off: from the database, as many at a time as rebuilds."`
+	URL          string              `name:"cache-redis-url" env:"CACHE_REDIS_URL" help:"Redis of the cache, which may lose everything at any time; the first of REDIS_URL when empty."`
+	PasswordFile string              `name:"cache-redis-password-file" env:"CACHE_REDIS_PASSWORD_FILE" type:"path" help:"File whose first line replaces the password in that URL; without it the variable CACHE_REDIS_PASSWORD does. Of no use without that URL, as are the files below."`
+	Certificates CertificateSettings `embed:"" prefix:"cache-redis-" envprefix:"CACHE_REDIS_"`
+	TTL          time.Duration       `name:"cache-ttl" env:"CACHE_TTL" default:"10s" help:"How long a level is shown without asking the database. Commits refresh it within milliseconds; this is for what they miss."`
+	Stale        time.Duration       `name:"cache-stale" env:"CACHE_STALE" default:"5s" help:"How much longer it may be shown while the database is asked. No answer is ever older than both together."`
+	UnknownTTL   time.Duration       `name:"cache-unknown-ttl" env:"CACHE_UNKNOWN_TTL" default:"2s" help:"How long goods that are not in the catalogue are taken for unknown."`
+	UnknownMost  int                 `name:"cache-unknown-most" env:"CACHE_UNKNOWN_MOST" default:"10000" help:"Most unknown goods that are remembered, by all instances together."`
+	Rebuilds     int                 `name:"cache-rebuilds" env:"CACHE_REBUILDS" default:"4" help:"Most questions to the database at a time, of one instance, with or without Redis."`
+	Prefix       string              `name:"cache-prefix" env:"CACHE_PREFIX" default:"stock:{level}:" help:"What the cache's keys begin with; the part in braces keeps them in one slot of a cluster."`
 }
 
 const cacheOff = "off"
@@ -49,18 +52,27 @@ func (s CacheSettings) check() error {
 
 // open opens what the entries are kept in. It does not connect.
 func (s CacheSettings) open(shared RedisSettings) (*cacheredis.Store, error) {
+	at, access, err := s.where(shared)
+	if err != nil {
+		return nil, err
+	}
 	return cacheredis.Open(cacheredis.Config{
-		URL: s.url(shared), Prefix: s.Prefix, Stale: s.Stale, UnknownTTL: s.UnknownTTL, UnknownMost: s.UnknownMost,
+		URL: at, Password: access.Password, TLS: access.TLS,
+		Prefix: s.Prefix, Stale: s.Stale, UnknownTTL: s.UnknownTTL, UnknownMost: s.UnknownMost,
 	})
 }
 
-// url is where the entries are: in the first Redis of the lock unless the cache
-// has its own.
-func (s CacheSettings) url(shared RedisSettings) string {
-	if s.URL == "" && len(shared.URLs) > 0 {
-		return shared.URLs[0]
+// where is the URL of the cache's Redis and how it is talked to. A server of
+// its own shares no password and no authority with those of the lock.
+func (s CacheSettings) where(of RedisSettings) (string, lock.ClientConfig, error) {
+	if s.URL == "" {
+		of.URLs = of.URLs[:1]
+		access, err := of.access("REDIS_")
+		return of.URLs[0], access, err
 	}
-	return s.URL
+	own := RedisSettings{URLs: []string{s.URL}, PasswordFile: s.PasswordFile, Certificates: s.Certificates}
+	access, err := own.access("CACHE_REDIS_")
+	return s.URL, access, err
 }
 
 // openCache opens the cache of levels. An instance without an API has one too:

@@ -13,17 +13,6 @@ import (
 	"orderconsumer/internal/order"
 )
 
-// RedisSettings say where the lock lives.
-type RedisSettings struct {
-	URLs []string `name:"redis-url" env:"REDIS_URL" default:"redis://localhost:6379/0" help:"One Redis, or three or five independent ones for a quorum, comma-separated. rediss:// uses TLS."`
-}
-
-// DatabaseSettings say where the stock lives.
-type DatabaseSettings struct {
-	URL      string `name:"database-url" env:"DATABASE_URL" default:"mysql://orders:orders@localhost:3306/orders" help:"MySQL or MariaDB: mysql://user:password@host:port/database."`
-	Password string `name:"database-password-file" env:"DATABASE_PASSWORD_FILE" type:"path" help:"File whose first line replaces the password in the URL, so that it is in no environment and no process list."`
-}
-
 // GroupSettings name the consumer group and its topics.
 type GroupSettings struct {
 	Group      string          `env:"ORDERS_GROUP" default:"order-consumer" help:"Consumer group; retry and dead-letter topics carry its name."`

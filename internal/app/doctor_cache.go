@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/redis/go-redis/v9"
+
 	"orderconsumer/internal/lock"
 )
 
@@ -23,7 +25,12 @@ func (d doctor) cache(ctx context.Context, c *chart) {
 	if s.URL == "" {
 		variable = "REDIS_URL"
 	}
-	clients, err := lock.NewClients([]string{s.url(d.settings.Redis)}, lock.ClientConfig{Name: "order-consumer-doctor", Timeout: redisTimeout})
+	at, access, err := s.where(d.settings.Redis)
+	access.Name, access.Timeout = "order-consumer-doctor", redisTimeout
+	var clients []redis.UniversalClient
+	if err == nil {
+		clients, err = lock.NewClients([]string{at}, access)
+	}
 	if err != nil {
 		c.note(finding{Name: checkCache, Status: statusFail, What: err.Error(), Fix: "set " + variable + " to one server"})
 		return

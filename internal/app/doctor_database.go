@@ -37,6 +37,8 @@ func (d doctor) database(ctx context.Context, c *chart) {
 		return
 	}
 	defer l.Close() //nolint:errcheck // nothing is under way
+	what, fix := databaseRisk(target)
+	c.exposed(checkDatabase, what, fix)
 	d.databaseSettings(ctx, l, masked(target), c)
 	if d.migrations(ctx, l, c) {
 		privileges(ctx, l, c)
@@ -48,7 +50,25 @@ func (d doctor) database(ctx context.Context, c *chart) {
 // databaseAway is true when the database does not answer, false when it does
 // and does not let us in, or when it is not known where it is.
 func databaseAway(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || (errors.Is(err, stock.ErrUnavailable) && !deniedLogin(err) && !deniedDatabase(err))
+	return ctx.Err() != nil || (errors.Is(err, stock.ErrUnavailable) && !deniedLogin(err) && !deniedDatabase(err) &&
+		!wantsTLS(err) && !hasNoTLS(err) && databaseDoor.trustFix(err) == "")
+}
+
+// databaseDoor is the database where errors of TLS are about it.
+var databaseDoor = door{at: "the database", variables: "DATABASE_",
+	look: "openssl s_client -starttls mysql -showcerts -connect HOST:PORT"}
+
+// wantsTLS is true when the server serves nobody who does not speak TLS.
+func wantsTLS(err error) bool { return strings.Contains(err.Error(), "Error 3159 ") }
+
+// hasNoTLS is true when the server has no TLS to offer. The words are the
+// driver's.
+func hasNoTLS(err error) bool { return strings.Contains(err.Error(), "server does not support TLS") }
+
+// deniedTable is true when the server does not let the user do what is needed
+// with the tables.
+func deniedTable(err error) bool {
+	return strings.Contains(err.Error(), "Error 1142 ") || strings.Contains(err.Error(), "Error 1143 ")
 }
 
 // The servers' error numbers are all that tells these apart.
@@ -63,11 +83,20 @@ func deniedDatabase(err error) bool {
 
 // databaseFix is the fix for a database that cannot be used.
 func databaseFix(ctx context.Context, err error) string {
+	trust := databaseDoor.trustFix(err)
 	switch {
+	case trust != "":
+		return trust
+	case wantsTLS(err):
+		return "set DATABASE_CA_FILE to the authority that signed for the server, or ?tls=true in DATABASE_URL"
+	case hasNoTLS(err):
+		return "turn TLS on at the server (ssl_cert, ssl_key), or remove DATABASE_CA_FILE and tls from DATABASE_URL"
+	case deniedTable(err):
+		return grants
 	case databaseAway(ctx, err):
 		return startServers("DATABASE_URL")
 	case deniedLogin(err):
-		return "set DATABASE_URL or DATABASE_PASSWORD_FILE to a user and password the server knows"
+		return "set DATABASE_URL and DATABASE_PASSWORD_FILE to a user and password the server knows; a user that was created with REQUIRE SSL needs DATABASE_CA_FILE, too"
 	case deniedDatabase(err):
 		return createDatabase(err)
 	default:
@@ -86,6 +115,23 @@ func createDatabase(err error) string {
 	}
 	return fmt.Sprintf("CREATE DATABASE IF NOT EXISTS `%s`; GRANT ALL ON `%s`.* TO '%s'@'%%'",
 		strings.ReplaceAll(name, "`", "``"), strings.ReplaceAll(name, "`", "``"), strings.ReplaceAll(user, "'", "''"))
+}
+
+// grants is the fix for a user who may do too little.
+const grants = "GRANT SELECT, INSERT, UPDATE, DELETE on the database to the user of DATABASE_URL; docs/security.md has the least that is needed"
+
+// databaseRisk is what of the URL lets others read what is secret, and the fix.
+func databaseRisk(target string) (what, fix string) {
+	u, err := url.Parse(target)
+	if err != nil {
+		return "", ""
+	}
+	switch u.Query().Get("tls") {
+	case "skip-verify", "preferred":
+		return insecure("DATABASE_")
+	default:
+		return "", ""
+	}
 }
 
 // masked is a URL as it may be shown.
@@ -180,7 +226,7 @@ func privileges(ctx context.Context, l *ledger.Ledger, c *chart) {
 	}
 	if err != nil {
 		c.note(finding{Name: checkPrivileges, Status: statusFail, Unreachable: ctx.Err() != nil, What: reason(ctx, err),
-			Fix: "GRANT SELECT, INSERT, UPDATE, DELETE on the database to the user of DATABASE_URL"})
+			Fix: grants})
 		return
 	}
 	c.ok(checkPrivileges, "tables can be read, and levels locked")

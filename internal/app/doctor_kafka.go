@@ -28,20 +28,26 @@ func (d doctor) kafka(ctx context.Context, c *chart) {
 	brokers := strings.Join(d.settings.Kafka.Brokers, ",")
 	client, err := d.settings.Kafka.Client("order-consumer-doctor")
 	if err != nil {
-		c.note(finding{Name: checkBrokers, Status: statusFail, What: err.Error(), Fix: "set KAFKA_BROKERS"})
-		c.skip("it is not known where the brokers are", checkTopics, checkGroup)
+		c.note(finding{Name: checkBrokers, Status: statusFail, What: err.Error(), Fix: "set KAFKA_BROKERS and what goes with it"})
+		c.skip("it is not known how to reach the brokers", checkTopics, checkGroup)
 		return
 	}
 	defer client.Close()
 	n, err := client.Ping(ctx)
 	if err != nil {
-		c.note(finding{Name: checkBrokers, Status: statusFail, Unreachable: true,
-			What: fmt.Sprintf("no broker answers at %s: %s", brokers, reason(ctx, err)),
-			Fix:  startServers("KAFKA_BROKERS")})
-		c.skip("no broker answers", checkTopics, checkGroup)
+		fix, there := d.settings.Kafka.fix(err)
+		what := "no broker answers at"
+		if there {
+			what = "no broker serves us at"
+		}
+		c.note(finding{Name: checkBrokers, Status: statusFail, Unreachable: !there,
+			What: fmt.Sprintf("%s %s: %s", what, brokers, reason(ctx, err)), Fix: fix})
+		c.skip(strings.TrimSuffix(what, " at"), checkTopics, checkGroup)
 		return
 	}
-	c.ok(checkBrokers, "%s, reached through %s", counted(n, "broker"), brokers)
+	c.ok(checkBrokers, "%s, reached through %s%s", counted(n, "broker"), brokers, d.settings.Kafka.manner())
+	what, fix := d.settings.Kafka.risk()
+	c.exposed(checkBrokers, what, fix)
 	d.topics(ctx, client, c)
 	d.group(ctx, client, c)
 }
@@ -88,8 +94,11 @@ func (d doctor) group(ctx context.Context, client *kafka.Client, c *chart) {
 // first group, is no reason not to start: the consumer waits for it.
 func (d doctor) unanswered(check, what string, err error) finding {
 	f := finding{Name: check, Status: statusFail, Unreachable: true, What: what, Fix: advertised}
-	if kafka.Busy(err) {
+	switch {
+	case kafka.Busy(err):
 		f.Status, f.Unreachable, f.Fix = statusWarn, false, "look again in a few seconds"
+	case kafka.Denied(err):
+		f.Unreachable, f.Fix = false, d.settings.Kafka.grant()
 	}
 	return f
 }

@@ -28,13 +28,15 @@ func (d doctor) redis(ctx context.Context, c *chart) {
 		c.ok(checkRedis, "not used (the lock is off)")
 		return
 	}
-	clients, err := lock.NewClients(d.settings.Redis.URLs, lock.ClientConfig{Name: "order-consumer-doctor", Timeout: redisTimeout})
+	clients, err := d.settings.Redis.clients("order-consumer-doctor", redisTimeout)
 	if err != nil {
 		c.note(finding{Name: checkRedis, Status: statusFail, What: err.Error(),
-			Fix: "set REDIS_URL to one server, or to three or five independent ones, comma-separated"})
+			Fix: "set REDIS_URL to one server, or to three or five independent ones, comma-separated, and what goes with it"})
 		c.skip("it is not known where Redis is", checkLock)
 		return
 	}
+	what, fix := d.settings.Redis.risk()
+	c.exposed(checkRedis, what, fix)
 	up := 0
 	for _, client := range clients {
 		defer client.Close() //nolint:errcheck // nothing is under way
@@ -74,8 +76,11 @@ func (d doctor) redisServer(ctx context.Context, client redis.UniversalClient, c
 	trip := time.Since(asked)
 	// An answer in words is an answer: a hosted Redis may refuse to tell.
 	if err != nil && !refused(err) {
-		c.note(finding{Name: name, Status: statusFail, Unreachable: true,
-			What: "does not answer: " + reason(ctx, err), Fix: startServers("REDIS_URL")})
+		f := redisAway(ctx, name, err)
+		if f.Unreachable && encrypted(client) {
+			f.Fix += "; if this is not its port for TLS connect to that, or write redis://"
+		}
+		c.note(f)
 		return false
 	}
 	if err == nil {
@@ -86,13 +91,36 @@ func (d doctor) redisServer(ctx context.Context, client redis.UniversalClient, c
 		f := finding{Name: name, Status: statusFail, Unreachable: true,
 			What: "does not serve us: " + reason(ctx, err), Fix: "wait until it has started, or look into its log"}
 		if denied(err) {
-			f.Unreachable, f.Fix = false, "set REDIS_URL with the user and password it asks for"
+			f.Unreachable, f.Fix = false, redisLogin
 		}
 		c.note(f)
 		return false
 	}
 	c.ok(name, "version %s", redisVersion(ctx, client))
 	return true
+}
+
+// redisLogin is the fix for a server that does not know us.
+const redisLogin = "set REDIS_URL with the user it asks for (redis://user@host:port/db), and REDIS_PASSWORD_FILE"
+
+// redisAway is the finding of a server that gave no answer, which may be that we
+// do not speak in its way.
+func redisAway(ctx context.Context, name string, err error) finding {
+	f := finding{Name: name, Status: statusFail, Unreachable: true, What: "does not answer: " + reason(ctx, err), Fix: startServers("REDIS_URL")}
+	trust := doorOf(strings.TrimPrefix(name, checkRedis+" "), "REDIS_").trustFix(err)
+	switch {
+	case trust != "":
+		f.Unreachable, f.Fix = false, trust
+	case hungUp(err):
+		f.Unreachable, f.Fix = false, "if it speaks TLS write rediss:// in REDIS_URL, if not look into its log"
+	}
+	return f
+}
+
+// encrypted reports whether a server is spoken to over TLS.
+func encrypted(client redis.UniversalClient) bool {
+	one, ok := client.(*redis.Client)
+	return ok && one.Options().TLSConfig != nil
 }
 
 // refused is true for an error that the server itself has sent.

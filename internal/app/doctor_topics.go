@@ -16,7 +16,7 @@ func (d doctor) topics(ctx context.Context, client *kafka.Client, c *chart) {
 	topics := d.settings.Group.topics()
 	found, err := client.DescribeTopics(ctx, topics.All())
 	if err != nil {
-		c.note(finding{Name: checkTopics, Status: statusFail, Unreachable: true, What: reason(ctx, err), Fix: advertised})
+		c.note(d.unanswered(checkTopics, reason(ctx, err), err))
 		return
 	}
 	d.existence(topics, found, c)

@@ -120,8 +120,7 @@ func (c *drillCommand) play(ctx context.Context, s *session, place *drill.Place)
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	// The password file of the user's database is of no use for another one whose
-	// URL has the password in it.
+	// The password of the user's database stands in the URL of the drill's.
 	environment, err := environmentOf(&struct {
 		Kafka KafkaSettings `embed:""`
 		Redis RedisSettings `embed:""`
@@ -132,7 +131,7 @@ func (c *drillCommand) play(ctx context.Context, s *session, place *drill.Place)
 	steps := time.Duration(c.Kills+2) * drillStep
 	script := drill.Script{
 		Place:     place,
-		Command:   drill.Command{Path: self, Args: []string{"run"}, Environment: append(environment, "DATABASE_PASSWORD_FILE")},
+		Command:   drill.Command{Path: self, Args: []string{"run"}, Environment: append(environment, "DATABASE_PASSWORD_FILE", databasePassword)},
 		Orders:    c.Orders,
 		PerSecond: float64(c.Orders) / steps.Seconds(),
 		Instances: c.Instances, Kills: c.Kills, Seed: c.Seed, SessionTimeout: c.Session,

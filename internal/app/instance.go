@@ -131,7 +131,7 @@ func (i *Instance) openLock() error {
 	if i.settings.Lock.Mode == lockOff {
 		return nil
 	}
-	clients, err := lock.NewClients(i.settings.Redis.URLs, lock.ClientConfig{Name: "order-consumer"})
+	clients, err := i.settings.Redis.clients("order-consumer", 0)
 	if err != nil {
 		return err
 	}

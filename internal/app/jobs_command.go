@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"orderconsumer/internal/job"
-	"orderconsumer/internal/lock"
 	"orderconsumer/internal/stock/ledger"
 )
 
@@ -160,7 +159,7 @@ func (c *jobRunCommand) locker() (job.Locker, func(), error) {
 	if c.Lock.Mode == lockOff {
 		return nil, func() {}, nil
 	}
-	clients, err := lock.NewClients(c.Redis.URLs, lock.ClientConfig{Name: "order-consumer-job"})
+	clients, err := c.Redis.clients("order-consumer-job", 0)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -71,14 +71,13 @@ func (t *TargetSettings) checkFailedFile() error {
 func (t *TargetSettings) ensure(ctx context.Context, client *kafka.Client) error {
 	reach, cancel := context.WithTimeout(ctx, reachTimeout)
 	found, err := client.Partitions(reach, []string{t.Topic})
+	if err == nil && len(found[t.Topic]) == 0 {
+		err = client.MaySee(reach, []string{t.Topic})
+	}
 	cancel()
 	switch {
 	case err != nil:
-		return &failure{
-			code: ExitUnreachable,
-			err:  fmt.Errorf("no answer from Kafka at %s: %w", strings.Join(client.Brokers(), ", "), err),
-			try:  "scripts/servers up, and set KAFKA_BROKERS to what it prints",
-		}
+		return t.notServed(client, err)
 	case len(found[t.Topic]) > 0:
 		return nil
 	case !t.Create:
@@ -96,6 +95,20 @@ func (t *TargetSettings) ensure(ctx context.Context, client *kafka.Client) error
 		Replication: t.Topics.Replication,
 	}})
 	return err
+}
+
+// notServed is the failure of brokers that do not answer, or not us.
+func (t *TargetSettings) notServed(client *kafka.Client, err error) error {
+	at := strings.Join(client.Brokers(), ", ")
+	fix, there := t.Kafka.fix(err)
+	if there {
+		return &failure{code: ExitFailed, err: fmt.Errorf("not served by Kafka at %s: %w", at, err), try: fix}
+	}
+	return &failure{
+		code: ExitUnreachable,
+		err:  fmt.Errorf("no answer from Kafka at %s: %w", at, err),
+		try:  "scripts/servers up, and set KAFKA_BROKERS to what it prints",
+	}
 }
 
 // close ends the publisher. It waits for requests that are still under way,

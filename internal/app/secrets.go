@@ -2,25 +2,46 @@ package app
 
 import (
 	"fmt"
-	"net/url"
+	"io"
 	"os"
 	"strings"
 )
 
-// resolved is the URL with the password from the file, if there is one.
-func (s DatabaseSettings) resolved() (string, error) {
-	if s.Password == "" {
-		return s.URL, nil
+// maxSecretBytes is far above any password: whoever names the wrong file is
+// told so instead of waiting for it to be read.
+const maxSecretBytes = 4 << 10
+
+// errSecretTooLong is what a file that is no password file is refused with.
+var errSecretTooLong = fmt.Errorf("its first line is longer than %d bytes: is it a password?", maxSecretBytes)
+
+// secret is the first line of a file or, when no file is named, what the
+// variable holds, which may be nothing. No error shows it. The name of the
+// file's setting is variable with _FILE behind it.
+func secret(file, variable string) (string, error) {
+	if file == "" {
+		return os.Getenv(variable), nil
 	}
-	text, err := os.ReadFile(s.Password)
+	text, err := head(file, maxSecretBytes+2)
 	if err != nil {
-		return "", fmt.Errorf("read DATABASE_PASSWORD_FILE: %w", err)
+		return "", fmt.Errorf("read %s_FILE: %w", variable, err)
 	}
-	password, _, _ := strings.Cut(string(text), "\n")
-	u, err := url.Parse(s.URL)
-	if err != nil || u.User == nil {
-		return "", fmt.Errorf("DATABASE_PASSWORD_FILE needs a DATABASE_URL with a user: mysql://user@host:port/database")
+	line, _, _ := strings.Cut(string(text), "\n")
+	line = strings.TrimRight(line, "\r")
+	switch {
+	case line == "":
+		return "", fmt.Errorf("read %s_FILE: %s: its first line is empty", variable, file)
+	case len(line) > maxSecretBytes:
+		return "", fmt.Errorf("read %s_FILE: %s: %w", variable, file, errSecretTooLong)
 	}
-	u.User = url.UserPassword(u.User.Username(), strings.TrimRight(password, "\r"))
-	return u.String(), nil
+	return line, nil
+}
+
+// head is the beginning of a file.
+func head(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	return io.ReadAll(io.LimitReader(file, limit))
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/sasl"
 )
 
 const (
@@ -33,8 +32,8 @@ type Config struct {
 	ClientID string
 	// TLS is nil for plain connections.
 	TLS *tls.Config
-	// SASL is nil when brokers ask for no authentication.
-	SASL sasl.Mechanism
+	// Login is the zero value when brokers do not ask who we are.
+	Login Login
 	// Dial replaces the network; nil means TCP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -57,7 +56,7 @@ func Connect(cfg Config) *Client {
 		MetadataTTL: metadataTTL,
 		ClientID:    cfg.ClientID,
 		TLS:         cfg.TLS,
-		SASL:        cfg.SASL,
+		SASL:        cfg.Login.mechanism,
 	}
 	return &Client{
 		cfg:       cfg,
@@ -73,7 +72,7 @@ func Connect(cfg Config) *Client {
 			Timeout:       dialTimeout,
 			DualStack:     true,
 			TLS:           cfg.TLS,
-			SASLMechanism: cfg.SASL,
+			SASLMechanism: cfg.Login.mechanism,
 		},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +42,8 @@ const (
 )
 
 // DescribeTopics tells about those of the topics that exist, by name. A setting
-// that the cluster does not tell is zero.
+// that the cluster does not tell is zero. Topics that we may not see are an
+// error: see MaySee.
 func (c *Client) DescribeTopics(ctx context.Context, names []string) (map[string]Topic, error) {
 	meta, err := c.admin.Metadata(ctx, &kafkago.MetadataRequest{Topics: names})
 	if err != nil {
@@ -57,10 +59,36 @@ func (c *Client) DescribeTopics(ctx context.Context, names []string) (map[string
 			topics[t.Name] = newTopic(t)
 		}
 	}
-	if len(topics) == 0 {
-		return topics, nil
+	if len(topics) < len(names) {
+		err = c.MaySee(ctx, slices.DeleteFunc(slices.Clone(names), func(name string) bool { _, ok := topics[name]; return ok }))
+	}
+	if err != nil || len(topics) == 0 {
+		return topics, err
 	}
 	return topics, c.describeConfigs(ctx, topics)
+}
+
+// MaySee returns an error, which is Denied, when the brokers do not let us see
+// one of the topics. Those that do not exist are fine. It has to be asked apart,
+// because the client knows the cluster from a list of all topics, in which those
+// that we may not see are missing without a word.
+func (c *Client) MaySee(ctx context.Context, names []string) error {
+	req := &kafkago.DescribeConfigsRequest{}
+	for _, name := range names {
+		req.Resources = append(req.Resources, kafkago.DescribeConfigRequestResource{
+			ResourceType: kafkago.ResourceTypeTopic, ResourceName: name, ConfigNames: []string{configCleanup},
+		})
+	}
+	res, err := c.admin.DescribeConfigs(ctx, req)
+	if err != nil {
+		return fmt.Errorf("ask for the settings of %d topics: %w", len(names), err)
+	}
+	for _, resource := range res.Resources {
+		if Denied(resource.Error) {
+			return fmt.Errorf("ask for the settings of topic %s: %w", resource.ResourceName, resource.Error)
+		}
+	}
+	return nil
 }
 
 func newTopic(t kafkago.Topic) Topic {

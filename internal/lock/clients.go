@@ -2,6 +2,7 @@ package lock
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -25,6 +26,13 @@ type ClientConfig struct {
 	// Timeout bounds connecting (with TLS and AUTH each), one read and one
 	// write. Default DefaultClientTimeout.
 	Timeout time.Duration
+
+	// Password replaces the one of every URL, unless it is empty.
+	Password string
+
+	// TLS is what rediss:// URLs are spoken to with; nil trusts the authorities
+	// of this system. The name of the server is filled in.
+	TLS *tls.Config
 
 	// PoolSize is the number of connections kept to one server. Default ten for
 	// each CPU.
@@ -57,6 +65,10 @@ func NewClients(urls []string, cfg ClientConfig) ([]redis.UniversalClient, error
 				return nil, fmt.Errorf("redis URL %d of %d: %s is given twice: %w", i+1, len(urls), opt.Addr, ErrSameServer)
 			}
 		}
+		if cfg.Password != "" {
+			opt.Password = cfg.Password
+		}
+		opt.TLSConfig = encryption(opt.TLSConfig, cfg.TLS)
 		opt.ClientName = cfg.Name
 		opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = cfg.Timeout, cfg.Timeout, cfg.Timeout
 		opt.PoolTimeout = cfg.Timeout
@@ -73,6 +85,18 @@ func NewClients(urls []string, cfg ClientConfig) ([]redis.UniversalClient, error
 		clients[i] = redis.NewClient(opt)
 	}
 	return clients, nil
+}
+
+// encryption is what a server is spoken to with: of is what its URL asks for,
+// and nil if that is nothing.
+func encryption(of, want *tls.Config) *tls.Config {
+	if of == nil || want == nil {
+		return of
+	}
+	cfg := want.Clone()
+	cfg.ServerName = of.ServerName
+	cfg.InsecureSkipVerify = cfg.InsecureSkipVerify || of.InsecureSkipVerify //nolint:gosec // whoever wrote skip_verify=true wants it
+	return cfg
 }
 
 // checkCount refuses numbers of servers that cannot form a useful quorum.

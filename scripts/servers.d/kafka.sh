@@ -62,20 +62,24 @@ node_of() { case $1 in kafka) echo 1 ;; *) echo "${1#kafka}" ;; esac; }
 # Clients of the listener FAULTS are told to go on to a port where no broker listens: whoever wants to stand between
 # consumers and a broker listens there (scripts/faults does).
 kafka_properties() {
-	local port count name voters='' copies=1 in_sync=1
+	local port count name voters='' copies=1 in_sync=1 secure_listener='' secure_protocol=''
 	port=$(port_of "$1")
 	count=$(brokers)
 	while read -r name; do
 		voters+=,$(node_of "$name")@127.0.0.1:$(($(port_of "$name") + 1))
 	done < <(kafka_names)
 	((count == 1)) || { copies=3 in_sync=2; }
+	if secured; then
+		secure_listener=,SECURE://127.0.0.1:$(secure_port_of "$1")
+		secure_protocol=,SECURE:SASL_SSL
+	fi
 	cat <<-PROPERTIES
 		process.roles=broker,controller
 		node.id=$(node_of "$1")
 		controller.quorum.voters=${voters#,}
-		listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1)),FAULTS://127.0.0.1:$((port + 2))
-		advertised.listeners=PLAINTEXT://127.0.0.1:$port,FAULTS://127.0.0.1:$((port + 3))
-		listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,FAULTS:PLAINTEXT
+		listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1)),FAULTS://127.0.0.1:$((port + 2))$secure_listener
+		advertised.listeners=PLAINTEXT://127.0.0.1:$port,FAULTS://127.0.0.1:$((port + 3))$secure_listener
+		listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,FAULTS:PLAINTEXT$secure_protocol
 		inter.broker.listener.name=PLAINTEXT
 		controller.listener.names=CONTROLLER
 		log.dirs=$dir/$1/data
@@ -91,6 +95,7 @@ kafka_properties() {
 		group.min.session.timeout.ms=1000
 		auto.create.topics.enable=false
 	PROPERTIES
+	! secured || secure_kafka_properties
 }
 
 # kafka_java HEAP CLASS ARGUMENT...: sets the array "program". The log has warnings and errors.

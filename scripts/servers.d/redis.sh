@@ -7,9 +7,11 @@ redis_lay_out() { mkdir "$dir/$1/data"; }
 
 # A lock that is evicted is a lock that two hold: noeviction. Locks and cache outlive no restart: nothing is saved.
 redis_start() {
+	local secure
 	program debian-12 usr/bin/redis-server
+	mapfile -t secure < <(secure_redis_arguments "$1")
 	start_process "$1" "${program[@]}" --bind 127.0.0.1 --port "$(port_of "$1")" --dir "$dir/$1/data" \
-		--save '' --appendonly no --maxmemory-policy noeviction
+		--save '' --appendonly no --maxmemory-policy noeviction "${secure[@]}"
 }
 
 redis_answers() {

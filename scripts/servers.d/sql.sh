@@ -47,16 +47,19 @@ mariadb_lay_out() {
 # sql_start NAME: run at every start, the statements find or make the database and user of docker-compose.yml; tests
 # make databases of their own, so the user may do everything.
 sql_start() {
+	local secure
+	mapfile -t secure < <(secure_sql_arguments)
 	cat >"$dir/$1/init.sql" <<-'SQL'
 		CREATE DATABASE IF NOT EXISTS orders;
 		CREATE USER IF NOT EXISTS 'orders'@'%' IDENTIFIED BY 'orders';
 		GRANT ALL PRIVILEGES ON *.* TO 'orders'@'%' WITH GRANT OPTION;
 	SQL
+	secure_sql_users >>"$dir/$1/init.sql"
 	# The socket is named from the data folder: a whole path may be longer than a socket's name can be.
 	start_process "$1" "${program[@]}" --bind-address=127.0.0.1 --port="$(port_of "$1")" \
 		--socket="$1.sock" --pid-file="$1.pid" --init-file="$dir/$1/init.sql" --skip-name-resolve --server-id=1 \
 		--log-bin=binlog --sync-binlog=1 --innodb-flush-log-at-trx-commit=1 \
-		--innodb-buffer-pool-size=512M --max-connections=300
+		--innodb-buffer-pool-size=512M --max-connections=300 "${secure[@]}"
 }
 
 mysql_start() {

@@ -1,13 +1,10 @@
 package ledger
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,8 +45,9 @@ const (
 type Config struct {
 	// URL is mysql://user:password@host:port/database. Characters that mean
 	// something in a URL are percent-encoded. Options may follow as a query:
-	// tls=true|skip-verify|preferred, tls-ca=FILE, and the durations timeout,
-	// readTimeout, writeTimeout, lockWait.
+	// tls=true|skip-verify|preferred, tls-ca=FILE for the authority to trust
+	// instead of this system's, tls-cert=FILE and tls-key=FILE for a certificate
+	// of our own, and the durations timeout, readTimeout, writeTimeout, lockWait.
 	URL string
 	// MaxConns bounds the connections; zero means DefaultMaxConns.
 	MaxConns int
@@ -170,34 +168,13 @@ func applyOptions(cfg *mysql.Config, query url.Values, host string) (time.Durati
 			*target = d
 			continue
 		}
-		switch option {
-		case "tls":
-			if !slices.Contains([]string{"true", "false", "skip-verify", "preferred"}, value) {
-				return 0, fmt.Errorf("option tls=%s: want true, false, skip-verify or preferred", value)
-			}
-			cfg.TLSConfig = value
-		case "tls-ca":
-			conf, err := tlsFromFile(value, host)
-			if err != nil {
-				return 0, err
-			}
-			cfg.TLS = conf
-		default:
-			return 0, fmt.Errorf("unknown option %s: there are tls, tls-ca, timeout, readTimeout, writeTimeout and lockWait", option)
+		if !slices.Contains(tlsOptions, option) {
+			return 0, fmt.Errorf("unknown option %s: there are tls, tls-ca, tls-cert, tls-key, timeout, readTimeout, writeTimeout and lockWait", option)
 		}
 	}
-	return lockWait, nil
-}
-
-// tlsFromFile trusts the certificates in a PEM file and no other.
-func tlsFromFile(path, host string) (*tls.Config, error) {
-	pem, err := os.ReadFile(path)
+	err := applyTLS(cfg, query, host)
 	if err != nil {
-		return nil, fmt.Errorf("option tls-ca: %w", err)
+		return 0, err
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("option tls-ca: no certificate in %s", path)
-	}
-	return &tls.Config{RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12}, nil
+	return lockWait, nil
 }

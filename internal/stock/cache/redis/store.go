@@ -11,6 +11,7 @@ package redis
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -42,6 +43,13 @@ const (
 type Config struct {
 	// URL is redis:// or rediss://, see lock.NewClients.
 	URL string
+
+	// Password replaces the one of the URL, unless it is empty.
+	Password string
+
+	// TLS is what a rediss:// URL is spoken to with; nil trusts the authorities
+	// of this system.
+	TLS *tls.Config
 	// Prefix begins every key. It needs a hash tag. Default DefaultPrefix.
 	Prefix string
 	// Stale is how long an entry is kept beyond its lifetime: the cache's own.
@@ -85,7 +93,9 @@ func Open(cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("cache with prefix %q, timeout %s, unknown goods for %s and %d of them: want a prefix with a hash tag, as in %q, at least 1ms, 1ms and 1",
 			cfg.Prefix, cfg.Timeout, cfg.UnknownTTL, cfg.UnknownMost, DefaultPrefix)
 	}
-	clients, err := lock.NewClients([]string{cfg.URL}, lock.ClientConfig{Name: "order-cache", Timeout: cfg.Timeout})
+	clients, err := lock.NewClients([]string{cfg.URL}, lock.ClientConfig{
+		Name: "order-cache", Timeout: cfg.Timeout, Password: cfg.Password, TLS: cfg.TLS,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
