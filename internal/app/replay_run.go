@@ -323,6 +323,8 @@ func (j *replayJob) execute(take, work context.Context) error {
 	}
 	err = executor.Run(take, work, j.object)
 	talk.end()
-	j.session.say("%s: %s", j.session.name, replaySentence(j.object))
+	if !errors.Is(err, replay.ErrLost) { // else what is known here is not how it stands
+		j.session.say("%s: %s", j.session.name, replaySentence(j.object))
+	}
 	return replayFailure(work, j.session, j.object.ID, err)
 }
