@@ -58,9 +58,8 @@ func TestBreakdown(t *testing.T) {
 	}
 }
 
-// TestAvalanche: thousands of entries end together, on every instance: each is
-// read once, and no instance asks the database more than so many questions at a
-// time.
+// TestAvalanche: thousands of entries end together: each is read once, and an
+// instance asks the database no more than so many questions at a time.
 func TestAvalanche(t *testing.T) {
 	t.Parallel()
 	const rebuilds = 3

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -147,8 +148,8 @@ func newWorld(t *testing.T, configure ...func(*world)) *world {
 func (w *world) forget() {
 	ctx := context.Background() // the test's own has ended by now
 	keys, _ := w.client.Keys(ctx, strings.NewReplacer("{", `\{`, "}", `\}`).Replace(w.store.Prefix)+"*").Result()
-	for _, key := range keys {
-		w.client.Del(ctx, key)
+	for some := range slices.Chunk(keys, 1000) {
+		w.client.Del(ctx, some...)
 	}
 }
 
@@ -232,18 +233,27 @@ func (w *world) entry(goods string) string {
 // database was asked.)
 func (w *world) age(by time.Duration, goods ...string) {
 	w.Helper()
+	keys := make([]string, len(goods))
+	for i, id := range goods {
+		keys[i] = w.key(id)
+	}
+	texts, err := w.client.MGet(w.Context(), keys...).Result()
+	if err != nil {
+		w.Fatal(err)
+	}
 	pipe := w.client.Pipeline()
-	for _, id := range goods {
-		numbers := strings.Fields(w.entry(id))
+	for i := range keys {
+		text, _ := texts[i].(string) // nothing is nil
+		numbers := strings.Fields(text)
 		if len(numbers) != 6 {
-			w.Fatalf("entry of %s is %q", id, numbers)
+			w.Fatalf("entry of %s is %q", goods[i], numbers)
 		}
 		at, err := strconv.ParseInt(numbers[3], 10, 64)
 		if err != nil {
 			w.Fatal(err)
 		}
 		numbers[3] = strconv.FormatInt(at-by.Microseconds(), 10)
-		pipe.Set(w.Context(), w.key(id), strings.Join(numbers, " "), redis.KeepTTL)
+		pipe.Set(w.Context(), keys[i], strings.Join(numbers, " "), redis.KeepTTL)
 	}
 	if _, err := pipe.Exec(w.Context()); err != nil {
 		w.Fatal(err)
