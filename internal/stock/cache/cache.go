@@ -171,13 +171,13 @@ func (c *Cache) look(ctx context.Context, goods []string) ([]Entry, error) {
 		}
 		waits = append(waits, wait{want: w, stale: e, has: ok, asked: asked})
 	}
-	began, hits := time.Now(), len(answers)
+	hits := len(answers)
 	for _, w := range waits {
 		patience := c.cfg.Patience
 		if w.has {
 			patience = min(patience, waitStale)
 		}
-		e, err := w.end(ctx, patience-time.Since(began), &counts, storeErr != nil)
+		e, err := w.end(ctx, patience-time.Since(asked), &counts, storeErr != nil)
 		if err != nil {
 			c.deps.Observer.CacheLookups(LookupRefused, len(goods))
 			return nil, err

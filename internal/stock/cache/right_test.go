@@ -289,6 +289,37 @@ func TestRedisGone(t *testing.T) {
 	})
 }
 
+// TestSilenceCountsAsWaiting: with a Redis that is silent and a database that is
+// silent, too, a question is refused after its patience, not after the silence
+// and then the patience.
+func TestSilenceCountsAsWaiting(t *testing.T) {
+	t.Parallel()
+	const silence = 3 * time.Second // far above what a busy machine adds
+	var proxy *faultproxy.Proxy
+	w := newWorld(t, func(w *world) {
+		var err error
+		proxy, err = faultproxy.Start(faultproxy.Config{Target: address(t, w.servers.RedisURLs[0])})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(proxy.Close)
+		w.store.URL, w.store.Timeout, w.cfg.Patience = "redis://"+proxy.Addr()+"/0", silence, silence
+	})
+	w.stocked(7, "a")
+	one := w.instance()
+	w.available(one, "a")
+	proxy.Cut()
+	slow := make(chan struct{})
+	defer close(slow)
+	w.database.asked = func([]string) { <-slow }
+	began := time.Now()
+	_, _, err := one.Levels(t.Context(), []string{"a"})
+	took := time.Since(began)
+	if !errors.Is(err, stock.ErrOverloaded) || took < silence || took > silence*9/5 {
+		t.Errorf("%v after %s, want it overloaded after about %s", err, took, silence)
+	}
+}
+
 // TestOff: without a store the database is asked under the same bound.
 func TestOff(t *testing.T) {
 	t.Parallel()
