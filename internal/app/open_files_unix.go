@@ -8,5 +8,5 @@ import "golang.org/x/sys/unix"
 func openFilesLimit() (limit uint64, known bool) {
 	var r unix.Rlimit
 	err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r)
-	return uint64(r.Cur), err == nil //nolint:unconvert,gosec // it is signed on some systems
+	return uint64(r.Cur), err == nil //nolint:unconvert // it is signed on some systems
 }

@@ -2,7 +2,6 @@ package app
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"maps"
 	"os"
@@ -21,7 +20,7 @@ func publishFile(tb testing.TB, text []byte, c publishCommand) (parcels []parcel
 	var talk strings.Builder
 	s := &session{name: "producer", stderr: newTalker(&talk)}
 	t := newTally(s)
-	r = &eventReader{cmd: &c, lines: readLines(context.Background(), bytes.NewReader(text), &t.bytes), tally: t, failed: &failedFile{}}
+	r = &eventReader{cmd: &c, lines: readLines(tb.Context(), bytes.NewReader(text), &t.bytes), tally: t, failed: &failedFile{}}
 	for p := range r.events() {
 		parcels = append(parcels, p)
 	}

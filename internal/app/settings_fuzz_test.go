@@ -34,7 +34,8 @@ func FuzzSettings(f *testing.F) {
 		if err != nil || clientErr != nil {
 			return
 		}
-		if !(s.Flow.MaxDeadRatio >= 0 && s.Flow.MaxDeadRatio <= 1) || s.Dedup.Horizon < 0 || !legalTopic(s.Group.Topic) {
+		share := s.Flow.MaxDeadRatio >= 0 && s.Flow.MaxDeadRatio <= 1 // NaN is none
+		if !share || s.Dedup.Horizon < 0 || !legalTopic(s.Group.Topic) {
 			t.Errorf("accepted %+v", s)
 		}
 		for i, delay := range s.Group.RetryAfter {

@@ -39,8 +39,9 @@ func playSlowEverything(ctx context.Context, a *act) error {
 	if err != nil {
 		return err
 	}
-	assigned, retried, err := a.logged("partitions assigned"), int64(0), error(nil)
-	if retried, err = a.retries(ctx); err != nil {
+	assigned := a.logged("partitions assigned")
+	retried, err := a.retries(ctx)
+	if err != nil {
 		return err
 	}
 	for _, phase := range []struct{ least, most time.Duration }{{20 * time.Millisecond, 120 * time.Millisecond}, {200 * time.Millisecond, 600 * time.Millisecond}} {
