@@ -24,9 +24,12 @@ type trace struct {
 	effects []string
 }
 
-// effectTime is how long an effect takes. On the fake clock of a test it makes
-// whoever does not wait for one come before it.
-const effectTime = time.Second
+// What effects take. On the fake clock of a test, whoever does not wait for one
+// comes before it: a publication lasts longer than a transaction.
+const (
+	commitTime  = time.Second
+	publishTime = 3 * time.Second
+)
 
 func (tr *trace) note(effect string) {
 	tr.mu.Lock()
@@ -35,7 +38,7 @@ func (tr *trace) note(effect string) {
 }
 
 func (tr *trace) Apply(ctx context.Context, requests []stock.Request) ([]stock.Decision, error) {
-	if err := pause(ctx, effectTime); err != nil {
+	if err := pause(ctx, commitTime); err != nil {
 		return nil, err
 	}
 	decisions := make([]stock.Decision, len(requests))
@@ -51,7 +54,7 @@ func (tr *trace) Apply(ctx context.Context, requests []stock.Request) ([]stock.D
 }
 
 func (tr *trace) Publish(ctx context.Context, messages []Message) ([]Message, error) {
-	if err := pause(ctx, effectTime); err != nil {
+	if err := pause(ctx, publishTime); err != nil {
 		return messages, err
 	}
 	for i := range messages {

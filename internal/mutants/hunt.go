@@ -1,0 +1,137 @@
+package mutants
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// limit is how long the tests of a package may take: a bug may make one hang.
+// It is several times what the longest takes.
+const limit = 5 * time.Minute
+
+// Result is what became of one hunt.
+type Result struct {
+	Bug  string `json:"bug"`
+	Does string `json:"does"`
+	User string `json:"user"`
+	// Layer and Test noticed the bug; both are empty if none did.
+	Layer string    `json:"caught_by"`
+	Test  string    `json:"test"`
+	Took  float64   `json:"seconds"` // with compiling, up to the layer that noticed
+	At    time.Time `json:"at"`
+}
+
+// Caught reports whether any test noticed.
+func (r Result) Caught() bool { return r.Layer != "" }
+
+// Hunter lets tests hunt bugs.
+type Hunter struct {
+	Root string
+	// Quick leaves the system and real servers out, which take minutes.
+	Quick bool
+	// Say tells what is being done.
+	Say func(format string, arguments ...any)
+
+	sound map[string]error // layers without a bug
+}
+
+// Hunt sows one bug and runs one layer of tests after the other until one of
+// them fails. The error says that the hunt could not be held: the bug does not
+// apply or compile, or tests fail without it.
+func (h *Hunter) Hunt(ctx context.Context, b Bug) (r Result, err error) {
+	began := time.Now()
+	r = Result{Bug: b.Name, Does: b.Does, User: b.User, At: began.UTC().Truncate(time.Second)}
+	err = inFolder(func(folder string) error {
+		s, err := sow(ctx, h.Root, folder, b)
+		if err != nil {
+			return err
+		}
+		for _, l := range layers(b) {
+			if h.Quick && (l.name == system || l.name == servers) {
+				return fmt.Errorf("%s: the quick layers do not catch it; next: scripts/mutants hunt %s", b.Name, b.Name)
+			}
+			h.Say("%s: %s: %s", b.Name, l.name, l)
+			test, err := h.test(ctx, l, s.overlay)
+			if err != nil {
+				return fmt.Errorf("%s: %w", b.Name, err)
+			}
+			if test == "" {
+				continue
+			}
+			r.Layer, r.Test, r.Took = l.name, test, time.Since(began).Round(time.Second/10).Seconds()
+			return h.isSound(ctx, l)
+		}
+		r.Took = time.Since(began).Round(time.Second / 10).Seconds()
+		return nil
+	})
+	return r, err
+}
+
+// isSound makes sure, once, that a layer does not fail without a bug, too.
+func (h *Hunter) isSound(ctx context.Context, l layer) error {
+	key := l.name + l.String()
+	if err, known := h.sound[key]; known {
+		return err
+	}
+	h.Say("without a bug: %s: %s", l.name, l)
+	test, err := h.test(ctx, l, "")
+	if err == nil && test != "" {
+		err = fmt.Errorf("layer %s fails without any bug, in %s; next: go test %s", l.name, test, strings.Join(l.packages, " "))
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if h.sound == nil {
+		h.sound = make(map[string]error)
+	}
+	h.sound[key] = err
+	return err
+}
+
+// test runs a layer, and returns the test that failed, if any.
+func (h *Hunter) test(ctx context.Context, l layer, overlay string) (string, error) {
+	cmd := command(ctx, h.Root, l.arguments(overlay)...)
+	cmd.Env = l.environment()
+	if l.real && len(l.packages) == 1 && l.packages[0] == app {
+		cmd.Env = append(cmd.Env, "REQUIRE_SERVERS=1")
+	}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	if err == nil {
+		return "", nil
+	}
+	test := failed(&stdout)
+	if test == "" {
+		return "", fmt.Errorf("go %s: %w: %s", strings.Join(cmd.Args[1:], " "), err, strings.TrimSpace(stderr.String()))
+	}
+	return test, nil
+}
+
+// failed reads what `go test -json` says, and returns the first test that
+// failed; the package if none of its tests did (something was left running);
+// nothing if no test ran at all.
+func failed(out *bytes.Buffer) string {
+	packageFailed := ""
+	decoder := json.NewDecoder(out)
+	for {
+		var event struct{ Action, Package, Test, FailedBuild string }
+		if decoder.Decode(&event) != nil {
+			return packageFailed
+		}
+		if event.Action != "fail" || event.FailedBuild != "" {
+			continue
+		}
+		if event.Test != "" {
+			return event.Test
+		}
+		packageFailed = "TestMain of " + strings.TrimPrefix(event.Package, "orderconsumer/")
+	}
+}
