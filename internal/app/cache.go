@@ -65,7 +65,7 @@ func (s CacheSettings) open(shared RedisSettings) (*cacheredis.Store, error) {
 // where is the URL of the cache's Redis and how it is talked to. A server of
 // its own shares no password and no authority with those of the lock.
 func (s CacheSettings) where(of RedisSettings) (string, lock.ClientConfig, error) {
-	if s.URL == "" {
+	if s.URL == "" && len(of.URLs) > 0 {
 		of.URLs = of.URLs[:1]
 		access, err := of.access("REDIS_")
 		return of.URLs[0], access, err
