@@ -178,7 +178,7 @@ func (c *Consumer) settleDown(ctx context.Context, g *kafkago.Generation, lived 
 }
 
 // closeLater closes a reader without anybody waiting for it: the client's Close
-// waits for the answer to the request under way, up to fetchWait, and meanwhile
+// waits for the answer to the request under way, a second or so, and meanwhile
 // the partitions could have gone to their next owner.
 func (c *Consumer) closeLater(reader *kafkago.Reader) {
 	c.closing.Go(func() { closeSoon(reader.Close) })

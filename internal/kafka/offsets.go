@@ -28,13 +28,21 @@ func (c *Client) OffsetsAt(ctx context.Context, topic string, at time.Time) (off
 	}
 	req := &kafkago.ListOffsetsRequest{Topics: make(map[string][]kafkago.OffsetRequest)}
 	for _, id := range partitions[topic] {
-		req.Topics[topic] = append(req.Topics[topic], kafkago.TimeOffsetOf(id, at))
+		// To the broker times before 1970 are words: -1 the end, -2 the start.
+		req.Topics[topic] = append(req.Topics[topic], kafkago.TimeOffsetOf(id, latest(at, time.UnixMilli(0))))
 	}
 	err = again(ctx, func() error {
 		offsets, err = c.fetchOffsetsAt(ctx, req, topic)
 		return err
 	})
 	return offsets, err
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 func (c *Client) fetchOffsetsAt(ctx context.Context, req *kafkago.ListOffsetsRequest, topic string) (map[int]int64, error) {
@@ -140,6 +148,8 @@ const (
 	// peekBytes is enough for the head of a batch; a larger first message comes
 	// all the same.
 	peekBytes = 64 << 10
+	// peekWait is how long the broker looks for it.
+	peekWait = 500 * time.Millisecond
 	// peekMost is how many partitions are asked for their next message at a time.
 	peekMost = 16
 )
@@ -179,7 +189,7 @@ func (c *Client) Next(ctx context.Context, positions []Position) ([]order.Messag
 func (c *Client) peek(ctx context.Context, topic string, partition int, offset int64) (*order.Message, error) {
 	res, err := c.admin.Fetch(ctx, &kafkago.FetchRequest{
 		Topic: topic, Partition: partition, Offset: offset,
-		MinBytes: 1, MaxBytes: peekBytes, MaxWait: fetchWait,
+		MinBytes: 1, MaxBytes: peekBytes, MaxWait: peekWait,
 	})
 	if err == nil {
 		err = res.Error

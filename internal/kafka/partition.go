@@ -20,9 +20,11 @@ const (
 	// flow. The flow's own queue is what feeds the workers, and is bounded in
 	// bytes; this one is not.
 	fetchQueue = 32
-	// fetchWait is how long the broker holds a request while there is nothing
-	// to read.
-	fetchWait = 500 * time.Millisecond
+	// fetchWait is how long the answer to a fetch may take. The client has the
+	// broker hold a request for which there is nothing yet for all of it but a
+	// second, which is left to the network; when the time is up it connects anew and
+	// asks again. At 500 ms a reader got nothing over a link of 125 ms each way.
+	fetchWait = 2 * time.Second
 	// fetchRest is the wait after a failed fetch, on top of the client's own.
 	fetchRest = 200 * time.Millisecond
 	// closeTimeout bounds the end of a reader: with the broker unreachable the

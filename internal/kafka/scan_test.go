@@ -224,3 +224,16 @@ func TestScanNamesWhatRetentionHasTaken(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestOffsetsAtATimeBefore1970: such a time is a word to the broker.
+func TestOffsetsAtATimeBefore1970(t *testing.T) {
+	t.Parallel()
+	w := newScanWorld(t)
+	w.produce(w.producer(), "a", "b")
+	for _, at := range []time.Time{time.UnixMilli(-1), time.UnixMilli(-2), time.UnixMilli(-1000)} {
+		got, err := w.client.OffsetsAt(t.Context(), w.topic, at)
+		if err != nil || got[0] != 0 {
+			t.Errorf("offsets at %s: %v, %v, want the first", at, got, err)
+		}
+	}
+}
