@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -141,12 +142,29 @@ func (p program) parser(s *session) (*kong.Kong, *int, error) {
 		// Exiting here would make the program untestable, and would skip the
 		// deferred calls of its caller.
 		kong.Exit(func(code int) { exited = code }),
+		kong.NamedMapper("path", kong.MapperFunc(pathSetting)),
 		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true, WrapUpperBound: helpWidth}),
 	)
 	if err != nil {
 		return nil, nil, fmt.Errorf("commands of %s: %w", p.name, err)
 	}
 	return parser, &exited, nil
+}
+
+// pathSetting reads a setting that names a file. An empty one, which a variable
+// without a value is, names none: kong's own mapper would take it for the
+// current folder.
+func pathSetting(c *kong.DecodeContext, target reflect.Value) error {
+	var path string
+	err := c.Scan.PopValueInto("file", &path)
+	if err != nil {
+		return err
+	}
+	if path != "" && path != "-" {
+		path = kong.ExpandPath(path)
+	}
+	target.SetString(path)
+	return nil
 }
 
 // helpWidth is where help is wrapped on a wider terminal.

@@ -10,8 +10,8 @@ import (
 
 // environmentOf are settings as the environment of a program that has the same
 // ones: secrets do not come into a list of processes that way. What is empty is
-// a name without a value: the variable is to be taken away, because an empty
-// path would be read as the current folder. settings is a pointer to a struct
+// a name without a value: the variable is to be taken away, so that
+// what this process was given does not count. settings is a pointer to a struct
 // of settings.
 func environmentOf(settings any) ([]string, error) {
 	parser, err := kong.New(settings)
