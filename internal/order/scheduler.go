@@ -224,6 +224,9 @@ func (s *scheduler) putBack(b *batch) {
 		s.bytes += t.bytes
 		if t.fault == nil {
 			delete(s.orders, t.event.OrderID)
+			// The next walk begins behind it: without the claim a cancel that comes
+			// meanwhile would be taken before this create.
+			s.claims.order(t)
 		}
 	}
 	*b = batch{}

@@ -136,6 +136,31 @@ func TestScheduler(t *testing.T) {
 		}
 	})
 
+	t.Run("leftovers keep the later events of their orders behind them", func(t *testing.T) {
+		t.Parallel()
+		s := newScheduler(schedulerConfig(), time.Now)
+		submitAll(t, s, waitingTask("0", "hot"))
+		first := take(t, s)
+		for n := range 20 {
+			submitAll(t, s, waitingTask(fmt.Sprint("hot-", n), "hot"))
+		}
+		submitAll(t, s, waitingTask("cold", "cold"))
+		if b := s.tryNext(); b != nil {
+			t.Fatalf("took %v, which are leftovers", ids(b))
+		}
+		submitAll(t, s, waitingTask("cold", "elsewhere"))
+		var free []string
+		for n := range 20 {
+			free = append(free, fmt.Sprint("free-", n))
+			submitAll(t, s, waitingTask(free[n], "cold-"+free[n]))
+		}
+		expectBatch(t, take(t, s), free...)
+		s.freeGoods(first)
+		if got := ids(take(t, s)); got[len(got)-1] != "cold" {
+			t.Fatalf("took %v", got)
+		}
+	})
+
 	t.Run("an event that cannot be used waits for nobody", func(t *testing.T) {
 		t.Parallel()
 		s := newScheduler(schedulerConfig(), time.Now)
