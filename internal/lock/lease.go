@@ -10,7 +10,8 @@ import (
 	"github.com/go-redsync/redsync/v4"
 )
 
-// Lease is a set of names held. One goroutine owns it: the one that locked it.
+// Lease is a set of names held. One goroutine at a time owns it, at first the one
+// that locked it; Lost may be watched by any.
 // While it is held it extends itself.
 type Lease struct {
 	cfg    Config

@@ -86,8 +86,8 @@ func (f *Flow) hold(ctx context.Context, b *batch) *hold {
 }
 
 // claim begins a tenure with as many of the batch's goods as can be had within
-// the budget, which counts the wait for other instances alone. The door is held,
-// and there is no tenure.
+// the budget, in which the wait for other batches of this instance does not count.
+// The door is held, and there is no tenure.
 func (h *hold) claim(ctx context.Context, b *batch) {
 	f := h.flow
 	begin, crossed := time.Now(), false
@@ -105,8 +105,8 @@ func (h *hold) claim(ctx context.Context, b *batch) {
 		}
 		h.goods = f.refuse(b.tasks, locked)
 	}
-	if h.tenure != nil {
-		h.tenure.wanted = crossed || anyWaited(h.leases)
+	if h.tenure != nil && crossed {
+		h.tenure.wanted = true
 	}
 }
 
@@ -178,6 +178,7 @@ func (h *hold) acquire(ctx context.Context, budget time.Duration) error {
 		lease, err := h.lock(ctx, h.goods, budget)
 		if err == nil {
 			h.use(f.tenures.begin(lease, h.goods))
+			h.tenure.wanted = lease.Waited()
 			f.pauses.over("redis")
 			return nil
 		}

@@ -2,7 +2,6 @@ package order
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 )
@@ -181,7 +180,8 @@ func (s *tenures) end(t *tenure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	due := now.Sub(t.since) >= t.keep && now.Sub(s.yielded) >= yieldEvery
+	kept := now.Sub(t.since) >= t.keep || len(t.leases) >= keepLeases
+	due := kept && now.Sub(s.yielded) >= yieldEvery
 	if t.wanted || due {
 		s.yielded = now
 	}
@@ -265,10 +265,6 @@ func (f *Flow) giveBack(ctx context.Context, t *tenure) {
 		})
 	}
 	unlocked.Wait()
-}
-
-func anyWaited(leases []Lease) bool {
-	return slices.ContainsFunc(leases, Lease.Waited)
 }
 
 func anyLost(leases []Lease) bool {
