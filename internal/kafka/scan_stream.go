@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -47,7 +46,7 @@ func (c *Client) streamPiece(ctx context.Context, conn *kafkago.Conn, r Range, n
 	batch := conn.ReadBatchWith(kafkago.ReadBatchConfig{MinBytes: 1, MaxBytes: fetchBytes, MaxWait: scanWait})
 	next, err := c.visitAll(ctx, r, next, func() (order.Message, error) {
 		patient() // visiting may take any time
-		m, err := batch.ReadMessage()
+		m, err := nextOf(batch)
 		if err != nil {
 			return order.Message{}, io.EOF // the end of the answer, or of the connection
 		}
@@ -59,15 +58,31 @@ func (c *Client) streamPiece(ctx context.Context, conn *kafkago.Conn, r Range, n
 	return next, err
 }
 
+// nextOf is the next message of an answer. Of two empty batches in a row, which a
+// compacted topic may have, the client takes the second for a message, and panics;
+// for us the answer ends there, and the next step reads it by itself.
+func nextOf(batch *kafkago.Batch) (m kafkago.Message, err error) {
+	defer func() {
+		if recover() != nil {
+			err = io.EOF
+		}
+	}()
+	return batch.ReadMessage()
+}
+
 // dialLeader connects to the leader of the range's partition; nil if none of the
-// brokers knows a way.
+// brokers knows a way. The client's own patience ends with the connection: a
+// broker that takes one and then says nothing, or a topic that is gone, it would ask
+// for ever.
 func (c *Client) dialLeader(ctx context.Context, r Range) *kafkago.Conn {
 	for _, broker := range c.cfg.Brokers {
-		conn, err := c.dialer.DialLeader(ctx, "tcp", broker, r.Topic, r.Partition)
+		dialing, cancel := context.WithTimeout(ctx, streamTimeout)
+		conn, err := c.dialer.DialLeader(dialing, "tcp", broker, r.Topic, r.Partition)
+		cancel()
 		if err == nil {
 			return conn
 		}
-		if errors.Is(err, context.Canceled) {
+		if ctx.Err() != nil {
 			return nil
 		}
 	}
