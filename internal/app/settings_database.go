@@ -33,7 +33,10 @@ func (s DatabaseSettings) resolved() (string, error) {
 	if password != "" {
 		u.User = url.UserPassword(u.User.Username(), password)
 	}
-	query := u.Query()
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return s.URL, nil //nolint:nilerr // whoever connects says what is wrong with it
+	}
 	for name, value := range options {
 		query.Set(name, value)
 	}

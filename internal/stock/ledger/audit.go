@@ -36,7 +36,7 @@ func (l *Ledger) Audit(ctx context.Context, options stock.AuditOptions) (stock.S
 		summary: stock.Summary{ByState: make(map[stock.State]int64)},
 	}
 	snapshot := l.dialect.Snapshot
-	err := l.transact(ctx, &snapshot, func(t *transaction) error {
+	err := l.transactIn(ctx, l.views, &snapshot, func(t *transaction) error {
 		if err := a.orders(ctx, t); err != nil {
 			return err
 		}

@@ -121,7 +121,11 @@ func (c *Config) understood() (*mysql.Config, error) {
 	cfg.InterpolateParams = true // one round trip for each statement with parameters, not three
 	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = defaultConnectTimeout, defaultReadTimeout, defaultWriteTimeout
 	cfg.Logger = &mysql.NopLogger{} // errors are returned
-	lockWait, err := applyOptions(cfg, u.Query(), u.Hostname())
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil { // what it could not read would be left out: tls=true, say
+		return nil, errors.New("database URL: its options are not readable: write ?name=value&name=value, percent-encoded")
+	}
+	lockWait, err := applyOptions(cfg, query, u.Hostname())
 	if err != nil {
 		return nil, fmt.Errorf("database URL: %w", err)
 	}

@@ -36,6 +36,11 @@ func applyTLS(cfg *mysql.Config, query url.Values, host string) error {
 	if query.Has(optionTLS) && !slices.Contains([]string{tlsOn, tlsOff, tlsUnverified, tlsPreferred}, mode) {
 		return fmt.Errorf("option tls=%s: want true, false, skip-verify or preferred", mode)
 	}
+	for _, option := range []string{optionTLSCA, optionTLSCert, optionTLSKey} {
+		if query.Has(option) && query.Get(option) == "" { // a variable that is not set must not turn TLS off
+			return fmt.Errorf("option %s: names no file; remove it, or name one", option)
+		}
+	}
 	ca, cert, key := query.Get(optionTLSCA), query.Get(optionTLSCert), query.Get(optionTLSKey)
 	if ca == "" && cert == "" && key == "" {
 		cfg.TLSConfig = mode

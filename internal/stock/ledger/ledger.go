@@ -10,6 +10,7 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -26,7 +27,8 @@ import (
 type Ledger struct {
 	db      *gorm.DB
 	pool    *sql.DB
-	slow    *sql.DB // for what may take minutes: migrations, snapshots
+	slow    *sql.DB // for statements that may take minutes: migrations
+	views   *sql.DB // for transactions whose reader may be silent for minutes
 	dialect Dialect
 	clock   func() time.Time
 	crash   crash.Hook
@@ -41,11 +43,13 @@ type Backend struct {
 	Dialect Dialect
 	// Gorm is GORM's dialector over Pool.
 	Gorm gorm.Dialector
-	// Pool serves everything but migrations and snapshots.
+	// Pool serves everything but migrations, snapshots and audits.
 	Pool *sql.DB
-	// Slow serves those: a migration may take longer than Pool waits for an answer,
-	// and who reads a snapshot may be silent for longer than Pool's sessions may.
+	// Slow serves migrations, which may take longer than Pool waits for an answer.
 	Slow *sql.DB
+	// Views serves snapshots and audits, which lock nothing: who reads them may be
+	// silent for longer than Pool's sessions may. Nil means Pool.
+	Views *sql.DB
 	// Clock tells the time that is recorded; nil means time.Now.
 	Clock func() time.Time
 }
@@ -63,9 +67,12 @@ func New(b Backend) (*Ledger, error) {
 		// Errors are returned; logging them here would tell them twice.
 		Logger: logger.Discard,
 	})
-	l := &Ledger{db: db, pool: b.Pool, slow: b.Slow, dialect: b.Dialect, clock: b.Clock}
+	l := &Ledger{db: db, pool: b.Pool, slow: b.Slow, views: b.Views, dialect: b.Dialect, clock: b.Clock}
 	if l.clock == nil {
 		l.clock = time.Now
+	}
+	if l.views == nil {
+		l.views = l.pool
 	}
 	if err != nil {
 		_ = l.Close()
@@ -115,9 +122,9 @@ func (l *Ledger) Ping(ctx context.Context) error {
 // Close closes all connections. Transactions in flight fail.
 func (l *Ledger) Close() error {
 	err := l.pool.Close()
-	if l.slow != nil && l.slow != l.pool {
-		if slowErr := l.slow.Close(); err == nil {
-			err = slowErr
+	for _, pool := range []*sql.DB{l.slow, l.views} {
+		if pool != nil && pool != l.pool {
+			err = errors.Join(err, pool.Close())
 		}
 	}
 	if err != nil {

@@ -42,11 +42,18 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 		_ = pool.Close()
 		return nil, err
 	}
+	viewed := conf.Clone()
+	viewed.Params["wait_timeout"] = patient.Params["wait_timeout"]
+	views, err := openPool(viewed, maxConns)
+	if err != nil {
+		_, _ = pool.Close(), slow.Close()
+		return nil, err
+	}
 
 	var version string
 	dialect := mysqlDialect()
 	if err := pool.QueryRowContext(ctx, "SELECT VERSION()").Scan(&version); err != nil {
-		_, _ = pool.Close(), slow.Close()
+		_, _, _ = pool.Close(), slow.Close(), views.Close()
 		probe := &Ledger{dialect: dialect}
 		return nil, fmt.Errorf("connect to database %s at %s as %s: %w", conf.DBName, conf.Addr, conf.User, probe.translateBegin(ctx, err))
 	}
@@ -62,6 +69,7 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 		}),
 		Pool:  pool,
 		Slow:  slow,
+		Views: views,
 		Clock: cfg.Clock,
 	})
 }

@@ -21,7 +21,7 @@ type Snapshot struct {
 // quarter of an hour. The snapshot is of no use after fn has returned.
 func (l *Ledger) Snapshot(ctx context.Context, fn func(*Snapshot) error) error {
 	options := l.dialect.Snapshot
-	return l.transactIn(ctx, l.slow, &options, func(t *transaction) error {
+	return l.transactIn(ctx, l.views, &options, func(t *transaction) error {
 		return fn(&Snapshot{ledger: l, t: t})
 	})
 }

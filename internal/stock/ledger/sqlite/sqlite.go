@@ -74,6 +74,7 @@ func Open(ctx context.Context, cfg Config) (*ledger.Ledger, error) {
 		Gorm:    gormsqlite.Dialector{Conn: pool},
 		Pool:    pool,
 		Slow:    pool,
+		Views:   pool,
 		Clock:   cfg.Clock,
 	})
 }
