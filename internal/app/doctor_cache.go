@@ -21,9 +21,9 @@ func (d doctor) cache(ctx context.Context, c *chart) {
 		c.ok(checkCache, "not used (it is off)")
 		return
 	}
-	variable := "CACHE_REDIS_URL"
+	variable, kind, certificates := "CACHE_REDIS_URL", "CACHE_REDIS_", s.Certificates
 	if s.URL == "" {
-		variable = "REDIS_URL"
+		variable, kind, certificates = "REDIS_URL", "REDIS_", d.settings.Redis.Certificates
 	}
 	at, access, err := s.where(d.settings.Redis)
 	access.Name, access.Timeout = "order-consumer-doctor", redisTimeout
@@ -36,6 +36,8 @@ func (d doctor) cache(ctx context.Context, c *chart) {
 		return
 	}
 	defer clients[0].Close() //nolint:errcheck // nothing is under way
+	what, fix := redisRisk(kind, certificates, at)
+	c.exposed(checkCache, what, fix)
 	store, err := s.open(d.settings.Redis)
 	if err != nil {
 		c.note(finding{Name: checkCache, Status: statusFail, What: err.Error(), Fix: "set CACHE_PREFIX, and what else is named, as it says"})
@@ -57,7 +59,13 @@ func (d doctor) cache(ctx context.Context, c *chart) {
 		c.note(finding{Name: checkCache, Status: statusWarn, What: "does not serve us, the database answers stock queries: " + reason(ctx, err),
 			Fix: "set " + variable + " with the user and password it asks for, who may run scripts"})
 	default:
-		c.note(finding{Name: checkCache, Status: statusWarn, Unreachable: true,
-			What: "does not answer, the database answers stock queries: " + reason(ctx, err), Fix: startServers(variable)})
+		f := finding{Name: checkCache, Status: statusWarn, Unreachable: true,
+			What: "does not answer, the database answers stock queries: " + reason(ctx, err), Fix: startServers(variable)}
+		if one, ok := clients[0].(*redis.Client); ok {
+			if trust := doorOf(one.Options().Addr, kind).trustFix(err); trust != "" {
+				f.Unreachable, f.Fix = false, trust
+			}
+		}
+		c.note(f)
 	}
 }

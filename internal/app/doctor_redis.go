@@ -111,8 +111,8 @@ func redisAway(ctx context.Context, name string, err error) finding {
 	switch {
 	case trust != "":
 		f.Unreachable, f.Fix = false, trust
-	case hungUp(err):
-		f.Unreachable, f.Fix = false, "if it speaks TLS write rediss:// in REDIS_URL, if not look into its log"
+	case hungUp(err): // so does a proxy whose Redis is away: a consumer goes on without it
+		f.Fix = "if it speaks TLS write rediss:// in REDIS_URL, if not look into its log"
 	}
 	return f
 }

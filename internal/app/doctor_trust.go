@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 	"syscall"
+
+	"github.com/redis/go-redis/v9"
 
 	"orderconsumer/internal/kafka"
 )
@@ -40,7 +41,7 @@ func (d door) trustFix(err error) string {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return fmt.Sprintf("renew the certificate of %s, or set the clock of this machine; %s shows the dates", d.at, d.look)
 	case errors.As(err, &record):
-		return fmt.Sprintf("%s does not speak TLS: connect to its port for TLS, or remove the settings of %sTLS and %sCA_FILE", d.at, d.variables, d.variables)
+		return fmt.Sprintf("%s does not speak TLS: connect to its port for TLS, or ask for none: no %sCA_FILE, no TLS in its URL or in KAFKA_TLS", d.at, d.variables)
 	case remoteAlert(err):
 		return fmt.Sprintf("set %sCERT_FILE and %sKEY_FILE to a certificate that %s trusts, and its key", d.variables, d.variables, d.at)
 	default:
@@ -138,10 +139,15 @@ func (s KafkaSettings) risk() (what, fix string) {
 
 // risk is what of the settings lets others read what is secret, and the fix.
 func (s RedisSettings) risk() (what, fix string) {
-	for _, target := range s.URLs {
-		u, err := url.Parse(target)
-		if err == nil && (s.Certificates.Insecure || u.Query().Get("skip_verify") == "true") {
-			return insecure("REDIS_")
+	return redisRisk("REDIS_", s.Certificates, s.URLs...)
+}
+
+// redisRisk is the risk of servers whose variables begin so.
+func redisRisk(variables string, certificates CertificateSettings, urls ...string) (what, fix string) {
+	for _, target := range urls {
+		u, err := redis.ParseURL(target)
+		if err == nil && u.TLSConfig != nil && (certificates.Insecure || u.TLSConfig.InsecureSkipVerify) {
+			return insecure(variables)
 		}
 	}
 	return "", ""
