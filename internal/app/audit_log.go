@@ -72,8 +72,8 @@ func (c *auditCommand) auditLog(ctx context.Context, s *session, l *ledger.Ledge
 		return &failure{
 			code: ExitFailed,
 			err:  fmt.Errorf("the log and the database do not hold what is promised of them: %s", counted64(summary.Findings, "finding")),
-			try: fmt.Sprintf("%s audit --log -o jsonl > findings.jsonl; then for events: producer replay --findings findings.jsonl; "+
-				"for goods: %s stock add --findings findings.jsonl", s.name, s.name),
+			try: fmt.Sprintf("%s audit --log -o jsonl > findings.jsonl; then for goods: %s stock add --findings findings.jsonl; "+
+				"for events: producer replay --findings findings.jsonl", s.name, s.name),
 		}
 	}
 	return nil

@@ -214,5 +214,6 @@ func DefaultConsumerSettings() (ConsumerSettings, error) {
 	if err != nil {
 		return s, fmt.Errorf("default settings: %w", err)
 	}
+	s.Database.PasswordFile, s.Redis.PasswordFile, s.Cache.PasswordFile, s.Kafka.PasswordFile = noSecret, noSecret, noSecret, noSecret
 	return s, nil
 }

@@ -45,9 +45,17 @@ func kafkaFailure(ctx context.Context, client *kafka.Client, err error) error {
 	if _, told := errors.AsType[*failure](err); told || err == nil || ctx.Err() != nil {
 		return err
 	}
+	at := strings.Join(client.Brokers(), ", ")
+	if kafka.LoginFailed(err) || kafka.LoginUnknown(err) || kafka.Denied(err) || doorOf(at, "KAFKA_").trustFix(err) != "" {
+		return &failure{
+			code: ExitFailed,
+			err:  fmt.Errorf("not served by Kafka at %s: %w", at, err),
+			try:  "consumer doctor, which says what to set",
+		}
+	}
 	return &failure{
 		code: ExitUnreachable,
-		err:  fmt.Errorf("no answer from Kafka at %s: %w", strings.Join(client.Brokers(), ", "), err),
+		err:  fmt.Errorf("no answer from Kafka at %s: %w", at, err),
 		try:  "scripts/servers up, and set KAFKA_BROKERS to what it prints",
 	}
 }

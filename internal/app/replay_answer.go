@@ -89,6 +89,7 @@ func (w *replayAnswer) visit() func(*replay.Step) error {
 // shownPlan is a plan as it is written for programs.
 type shownPlan struct {
 	Topic  string         `json:"topic"`
+	What   string         `json:"what,omitempty"` // where it is not a range
 	From   string         `json:"from"`
 	To     string         `json:"to"`
 	Ranges []replay.Range `json:"ranges"`
@@ -101,7 +102,7 @@ type shownPlan struct {
 
 // plan writes the plan.
 func (w *replayAnswer) plan(spec replaySpec, ranges []replay.Range, p *replay.Plan) {
-	all := shownPlan{Topic: spec.Topic, From: spec.From, To: spec.To, Ranges: ranges, Target: spec.Target, Ramp: spec.Ramp,
+	all := shownPlan{Topic: spec.Topic, What: spec.What, From: spec.From, To: spec.To, Ranges: ranges, Target: spec.Target, Ramp: spec.Ramp,
 		Plan: p, NoEffect: p.NoEffect(), Seconds: p.Took.Seconds()}
 	switch w.Output {
 	case "text":

@@ -14,12 +14,18 @@ const maxSecretBytes = 4 << 10
 // errSecretTooLong is what a file that is no password file is refused with.
 var errSecretTooLong = fmt.Errorf("its first line is longer than %d bytes: is it a password?", maxSecretBytes)
 
+// noSecret in the place of a file is no password, whatever the variable holds.
+const noSecret = "-"
+
 // secret is the first line of a file or, when no file is named, what the
 // variable holds, which may be nothing. No error shows it. The name of the
 // file's setting is variable with _FILE behind it.
 func secret(file, variable string) (string, error) {
-	if file == "" {
+	switch file {
+	case "":
 		return os.Getenv(variable), nil
+	case noSecret:
+		return "", nil
 	}
 	text, err := head(file, maxSecretBytes+2)
 	if err != nil {

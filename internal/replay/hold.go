@@ -53,7 +53,9 @@ func (e *Executor) now() time.Time {
 	return time.Now()
 }
 
-// stillOurs returns when it is certain that this process holds the replay. A process
+// stillOurs returns when it is certain that this process holds the replay, and will
+// for a while: a publication that takes longer than that may still come behind that
+// of another, which costs a duplicate that the ledger knows. A process
 // that was frozen (SIGSTOP, a machine that slept, a virtual one that was moved) goes
 // on in the middle of whatever it did, and another may have taken the replay over
 // meanwhile: it must not publish what that one has published.
