@@ -15,7 +15,7 @@ race: ## The same under the race detector
 	go test -race ./...
 
 servers-up: ## Start real Kafka, MySQL, MariaDB and three Redis, without a container engine
-	scripts/servers up kafka mysql redis mariadb --quorum
+	scripts/servers up kafka mysql redis mariadb --quorum --secure
 
 servers-test: ## All tests on the servers that servers-up has started
 	eval "$$(scripts/servers env)" && REQUIRE_SERVERS=1 go test -race -count=1 ./...

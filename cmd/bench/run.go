@@ -15,9 +15,9 @@ import (
 
 // runCommand measures the rows that are asked for.
 type runCommand struct {
-	Kafka    app.KafkaSettings `embed:""`
-	Redis    app.RedisSettings `embed:""`
-	Database string            `name:"database-url" env:"DATABASE_URL" default:"mysql://orders:orders@localhost:3306/orders" help:"MySQL or MariaDB server: mysql://user:password@host:port/database. Databases of the benchmark's own are made beside the one that is named."`
+	Brokers  []string `name:"kafka-brokers" env:"KAFKA_BROKERS" default:"localhost:9092" help:"Brokers to begin with, host:port, comma-separated."`
+	Redis    []string `name:"redis-url" env:"REDIS_URL" default:"redis://localhost:6379/0" help:"Redis, or several, comma-separated."`
+	Database string   `name:"database-url" env:"DATABASE_URL" default:"mysql://orders:orders@localhost:3306/orders" help:"MySQL or MariaDB server: mysql://user:password@host:port/database. Databases of the benchmark's own are made beside the one that is named."`
 
 	Rows   string `default:"." help:"Regular expression of the rows to measure; --list shows them."`
 	List   bool   `help:"Show the rows and measure nothing."`
@@ -49,7 +49,7 @@ func (c *runCommand) Run(ctx context.Context, s *app.Session) error {
 		return app.Failure(app.ExitUsage, err, "bench --help")
 	}
 	world, err := bench.Open(ctx, bench.Config{
-		Servers:    bench.Servers{Kafka: c.Kafka, RedisURL: c.Redis.URLs[0], DatabaseURL: c.Database},
+		Servers:    bench.Servers{Kafka: app.KafkaSettings{Brokers: c.Brokers}, RedisURL: c.Redis[0], DatabaseURL: c.Database},
 		Measure:    bench.InProcess,
 		Say:        s.Say,
 		Statements: c.Statements,

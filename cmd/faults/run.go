@@ -44,9 +44,9 @@ func (*listCommand) Run(_ context.Context, s *app.Session) error {
 
 // playing is what playing any rows needs.
 type playing struct {
-	Kafka    app.KafkaSettings `embed:""`
-	Redis    app.RedisSettings `embed:""`
-	Database string            `name:"database-url" env:"DATABASE_URL" required:"" help:"MySQL: mysql://user:password@host:port/database, whose user may do everything."`
+	Brokers  []string `name:"kafka-brokers" env:"KAFKA_BROKERS" default:"localhost:9092" help:"Brokers to begin with, host:port, comma-separated."`
+	Redis    []string `name:"redis-url" env:"REDIS_URL" default:"redis://localhost:6379/0" help:"Redis, or several, comma-separated."`
+	Database string   `name:"database-url" env:"DATABASE_URL" required:"" help:"MySQL: mysql://user:password@host:port/database, whose user may do everything."`
 
 	Servers  string        `default:"scripts/servers" type:"path" help:"The script that started the servers."`
 	Folder   string        `name:"servers-dir" env:"ORDER_SERVERS_DIR" default:".servers" type:"path" help:"Its folder."`
@@ -63,14 +63,14 @@ type playing struct {
 
 // play plays rows and tells what became of them.
 func (c *playing) play(ctx context.Context, s *app.Session, rows []faultsuite.Row) error {
-	client, err := c.Kafka.Client("faults")
+	client, err := app.KafkaSettings{Brokers: c.Brokers}.Client("faults")
 	if err != nil {
 		return app.Failure(app.ExitUsage, err, "scripts/faults")
 	}
 	defer client.Close()
 	suite, err := faultsuite.New(faultsuite.Config{
 		Servers: &faultsuite.Servers{Script: c.Servers, Folder: c.Folder}, Client: client,
-		Brokers: c.Kafka.Brokers, RedisURLs: c.Redis.URLs, DatabaseURL: c.Database,
+		Brokers: c.Brokers, RedisURLs: c.Redis, DatabaseURL: c.Database,
 		Consumer: c.Consumer, Logs: c.Logs, Seed: c.Seed, Rate: c.Rate, For: c.For, Say: s.Say,
 	})
 	if err != nil {
@@ -195,7 +195,7 @@ func (c *runCommand) Run(ctx context.Context, s *app.Session) error {
 		return app.Failure(app.ExitUsage, err, "scripts/faults list")
 	}
 	if len(c.Rows) == 0 {
-		brokers := len(c.Kafka.Brokers)
+		brokers := len(c.Brokers)
 		rows = slices.DeleteFunc(faultsuite.Rows(), func(r faultsuite.Row) bool {
 			return r.Long || r.Elsewhere != "" || r.Brokers != 0 && r.Brokers != brokers
 		})
@@ -203,7 +203,7 @@ func (c *runCommand) Run(ctx context.Context, s *app.Session) error {
 	// A number stands for all of its rows; those that cannot be played here do
 	// not keep the others from it.
 	rows = slices.DeleteFunc(rows, func(r faultsuite.Row) bool {
-		return !slices.Contains(c.Rows, r.Name) && len(c.Rows) > 0 && (r.Elsewhere != "" || r.Long || r.Brokers != 0 && r.Brokers != len(c.Kafka.Brokers))
+		return !slices.Contains(c.Rows, r.Name) && len(c.Rows) > 0 && (r.Elsewhere != "" || r.Long || r.Brokers != 0 && r.Brokers != len(c.Brokers))
 	})
 	return c.play(ctx, s, rows)
 }

@@ -65,6 +65,9 @@ func (h *Hunter) Hunt(ctx context.Context, b Bug) (r Result, err error) {
 			r.Layer, r.Test, r.Took = l.name, test, time.Since(began).Round(time.Second/10).Seconds()
 			return h.isSound(ctx, l)
 		}
+		if !hasServers() {
+			return fmt.Errorf("%s: nothing inside the process catches it; next: scripts/servers up, and hunt it with its URLs", b.Name)
+		}
 		r.Took = time.Since(began).Round(time.Second / 10).Seconds()
 		return nil
 	})

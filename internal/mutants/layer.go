@@ -46,10 +46,15 @@ func layers(b Bug) []layer {
 		all = append(all, layer{name: system, packages: []string{app}, look: b.Look})
 	}
 	all = append(all, layer{name: system, packages: []string{"./contract", app}})
-	if database && os.Getenv("KAFKA_BROKERS") != "" && os.Getenv("REDIS_URL") != "" {
+	if hasServers() {
 		all = append(all, layer{name: servers, packages: []string{app}, look: b.Look, real: true})
 	}
 	return all
+}
+
+// hasServers reports whether all real servers are named.
+func hasServers() bool {
+	return os.Getenv("DATABASE_URL") != "" && os.Getenv("KAFKA_BROKERS") != "" && os.Getenv("REDIS_URL") != ""
 }
 
 // String is what of it is run.

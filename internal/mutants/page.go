@@ -22,7 +22,7 @@ Written by ` + "`scripts/mutants page`" + ` from ` + "`mutants/results.jsonl`" +
 somebody might make or that other consumers have made. ` + "`scripts/mutants hunt [NAME...]`" + ` builds the tests with one
 bug at a time (the files on disk stay as they are: the compiler reads others in their place) and runs the layers in turn, the cheapest first, until one
 fails: the tests of the package (*unit*), what every ledger promises, on SQLite (*conformance*), consumers on servers inside the process
-(*system*), and where URLs are set (` + "`scripts/servers`" + `) real servers (*servers*). A layer that caught something is run without the bug, too,
+(*system*), and where URLs are set (` + "`scripts/servers`" + `) real servers (*servers*; all of them are started by ` + "`scripts/servers up kafka mysql redis mariadb --quorum --secure`" + `). A layer that caught something is run without the bug, too,
 and must pass then. A bug that nothing catches is a hole in the tests, and the command fails.
 
 ` + "`scripts/mutants check`" + ` says whether all of them still apply and compile; ` + "`go test ./internal/mutants`" + ` says whether they apply,
