@@ -177,11 +177,13 @@ func (c *Consumer) settleDown(ctx context.Context, g *kafkago.Generation, lived 
 	_ = sleep(ctx, joinRest) // an end of ctx is noticed by the caller
 }
 
-// closeLater closes a reader without anybody waiting for it: the client's Close
-// waits for the answer to the request under way, a second or so, and meanwhile
-// the partitions could have gone to their next owner.
-func (c *Consumer) closeLater(reader *kafkago.Reader) {
-	c.closing.Go(func() { closeSoon(reader.Close) })
+// closeLater closes a reader without anybody waiting for it: the partitions could
+// go to their next owner meanwhile.
+func (c *Consumer) closeLater(reader *kafkago.Reader, line *line) {
+	c.closing.Go(func() {
+		line.cut()
+		closeSoon(reader.Close)
+	})
 }
 
 // leave makes the group leave when the current generation's function returns.

@@ -57,8 +57,9 @@ func (p *partition) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	reader := kafkago.NewReader(p.consumer.client.readerConfig(p.topic, p.id))
-	defer p.consumer.closeLater(reader)
+	line := newLine(p.consumer.client.cfg.Dial)
+	reader := kafkago.NewReader(p.consumer.client.readerConfig(p.topic, p.id, line))
+	defer p.consumer.closeLater(reader, line)
 	err = reader.SetOffset(next)
 	if err != nil {
 		return fmt.Errorf("start %s/%d at %d: %w", p.topic, p.id, next, err)
@@ -93,10 +94,12 @@ func (p *partition) run(ctx context.Context) error {
 }
 
 // readerConfig reads one partition, outside of any group.
-func (c *Client) readerConfig(topic string, partition int) kafkago.ReaderConfig {
+func (c *Client) readerConfig(topic string, partition int, line *line) kafkago.ReaderConfig {
+	dialer := *c.dialer
+	dialer.DialFunc = line.Dial
 	return kafkago.ReaderConfig{
 		Brokers:         c.cfg.Brokers,
-		Dialer:          c.dialer,
+		Dialer:          &dialer,
 		Topic:           topic,
 		Partition:       partition,
 		MinBytes:        1,
