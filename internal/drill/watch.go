@@ -86,14 +86,24 @@ type Mark struct {
 	ends, committed map[int]int64
 }
 
-// Mark marks now.
+// markPatience bounds the wait for brokers of which some are away.
+const markPatience = 30 * time.Second
+
+// Mark marks now, or as soon as the brokers answer.
 func (p *Place) Mark(ctx context.Context) (Mark, error) {
+	ctx, cancel := context.WithTimeout(ctx, markPatience)
+	defer cancel()
 	m := Mark{At: time.Now(), ends: make(map[int]int64), committed: make(map[int]int64)}
-	positions, err := p.Client.Positions(ctx, p.Group, []string{p.Topics.Input})
-	for _, position := range positions {
-		m.ends[position.Partition], m.committed[position.Partition] = position.End, position.Committed
+	for {
+		positions, err := p.Client.Positions(ctx, p.Group, []string{p.Topics.Input})
+		if err != nil && rest(ctx, poll) {
+			continue
+		}
+		for _, position := range positions {
+			m.ends[position.Partition], m.committed[position.Partition] = position.End, position.Committed
+		}
+		return m, err
 	}
-	return m, err
 }
 
 // MarkDeath marks the moment at which SIGKILL has ended c, and fails if anything
