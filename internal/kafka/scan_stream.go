@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -29,6 +30,9 @@ func (c *Client) stream(ctx context.Context, r Range, next int64, visit func(ord
 		from := next
 		var err error
 		next, err = c.streamPiece(ctx, conn, r, from, visit)
+		if errors.Is(err, errPanicked) {
+			return next, nil // the next step reads what is there by itself
+		}
 		if err != nil || next == from {
 			return next, err
 		}
@@ -44,27 +48,36 @@ func (c *Client) streamPiece(ctx context.Context, conn *kafkago.Conn, r Range, n
 	patient := func() { _ = conn.SetReadDeadline(time.Now().Add(streamTimeout)) } // fails only if the connection has
 	patient()
 	batch := conn.ReadBatchWith(kafkago.ReadBatchConfig{MinBytes: 1, MaxBytes: fetchBytes, MaxWait: scanWait})
+	panicked := false
 	next, err := c.visitAll(ctx, r, next, func() (order.Message, error) {
 		patient() // visiting may take any time
 		m, err := nextOf(batch)
+		panicked = errors.Is(err, errPanicked)
 		if err != nil {
 			return order.Message{}, io.EOF // the end of the answer, or of the connection
 		}
 		return incoming(&m), nil
 	}, visit)
+	if err == nil && panicked {
+		// It holds its locks: closing it, or asking over its connection again, would
+		// wait for ever.
+		return next, errPanicked
+	}
 	if err == nil && next < r.To {
 		_ = batch.Close() // what is wrong shows at the next piece
 	}
 	return next, err
 }
 
+// errPanicked ends the use of an answer and of the connection that it came over.
+var errPanicked = errors.New("the client does not understand an answer")
+
 // nextOf is the next message of an answer. Of two empty batches in a row, which a
-// compacted topic may have, the client takes the second for a message, and panics;
-// for us the answer ends there, and the next step reads it by itself.
+// compacted topic may have, the client takes the second for a message, and panics.
 func nextOf(batch *kafkago.Batch) (m kafkago.Message, err error) {
 	defer func() {
 		if recover() != nil {
-			err = io.EOF
+			err = errPanicked
 		}
 	}()
 	return batch.ReadMessage()
