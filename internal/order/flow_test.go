@@ -17,13 +17,17 @@ type watcher struct {
 	mu      sync.Mutex
 	paused  map[string]error
 	settled int
+	retried int           // of those settled, sent to a tier
 	kept    time.Duration // the longest that goods were locked
 }
 
-func (w *watcher) Settled(Settlement) {
+func (w *watcher) Settled(s Settlement) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.settled++
+	if s.Outcome == settledRetried {
+		w.retried++
+	}
 }
 
 func (w *watcher) Paused(dependency string, err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -74,8 +75,10 @@ func (f *Flow) hold(ctx context.Context, b *batch) *hold {
 		return h // the transaction finds out that it is told to stop
 	}
 	defer f.tenures.shut()
+	refused := make(refusedGoods)
+	h.avoid(ctx, b, refused)
 	if !h.join(ctx) && ctx.Err() == nil {
-		h.claim(ctx, b)
+		h.claim(ctx, b, refused)
 	}
 	waited := time.Since(begin)
 	if h.tenure != nil && waited > topUpWait && len(h.goods) == len(b.goods) {
@@ -88,7 +91,7 @@ func (f *Flow) hold(ctx context.Context, b *batch) *hold {
 // claim begins a tenure with as many of the batch's goods as can be had within
 // the budget, in which the wait for other batches of this instance does not count.
 // The door is held, and there is no tenure.
-func (h *hold) claim(ctx context.Context, b *batch) {
+func (h *hold) claim(ctx context.Context, b *batch, refused refusedGoods) {
 	f := h.flow
 	begin, crossed := time.Now(), false
 	for len(h.goods) > 0 {
@@ -97,13 +100,16 @@ func (h *hold) claim(ctx context.Context, b *batch) {
 		if !errors.As(err, &locked) {
 			break
 		}
-		crossed = true
 		f.deps.Observer.LockFailed("timeout")
 		if f.calm.Err() != nil {
 			abandon(b.tasks)
 			return
 		}
-		h.goods = f.refuse(b.tasks, locked)
+		if !crossed { // after the whole budget, and not only the look that others get
+			f.tenures.elsewhere.note(locked.Goods)
+		}
+		crossed = true
+		h.goods = refused.add(f, b.tasks, locked)
 	}
 	if h.tenure != nil && crossed {
 		h.tenure.wanted = true
@@ -133,11 +139,17 @@ func abandon(tasks []*task) {
 	}
 }
 
-// refuse answers the tasks that want the locked goods with a retry and returns
-// the goods that are still to be locked: all but those. A task that has been
-// through all tiers stays and does without the lock of those goods: the row
-// locks guard them too, and no order is given up because of a lock.
-func (f *Flow) refuse(tasks []*task, locked *GoodsLockedError) []string {
+// refusedGoods are the goods that a batch does without: somebody else held them
+// for too long.
+type refusedGoods map[string]struct{}
+
+// add refuses the locked goods, too: it answers the tasks that want them with a
+// retry and returns the goods that are still to be locked. A task that has been
+// through all tiers stays and does without the lock of those goods: the row locks
+// guard them too, and no order is given up because of a lock. Such a task is why
+// all goods refused so far are left out and not only these: it still wants them.
+func (r refusedGoods) add(f *Flow, tasks []*task, locked *GoodsLockedError) []string {
+	r[locked.Goods] = struct{}{}
 	left := make(map[string]struct{})
 	for _, t := range tasks {
 		_, again := f.cfg.Topics.Next(t.delivery.Attempt)
@@ -150,13 +162,10 @@ func (f *Flow) refuse(tasks []*task, locked *GoodsLockedError) []string {
 			}
 		}
 	}
-	delete(left, locked.Goods)
-	goods := make([]string, 0, len(left))
-	for id := range left {
-		goods = append(goods, id)
+	for id := range r {
+		delete(left, id)
 	}
-	slices.Sort(goods)
-	return goods
+	return slices.Sorted(maps.Keys(left))
 }
 
 func wants(t *task, goods string) bool {

@@ -70,6 +70,8 @@ type tenures struct {
 	door chan struct{}
 	most time.Duration // a tenure lasts, whatever the reason
 
+	elsewhere heldElsewhere // guarded by the door
+
 	mu      sync.Mutex
 	current *tenure   // nil: nothing is locked
 	yielded time.Time // when goods were last left to others
@@ -77,7 +79,7 @@ type tenures struct {
 }
 
 func newTenures(budget time.Duration) tenures {
-	return tenures{door: make(chan struct{}, 1), most: budget / keepShare}
+	return tenures{door: make(chan struct{}, 1), most: budget / keepShare, elsewhere: make(heldElsewhere)}
 }
 
 // open takes the door, and reports false if ctx ends first.
@@ -253,18 +255,21 @@ func (f *Flow) idle(ctx context.Context) {
 func (f *Flow) giveBack(ctx context.Context, t *tenure) {
 	defer f.tenures.end(t)
 	f.deps.Observer.LockHeld(time.Since(t.since))
-	unlocking, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockTimeout)
-	defer cancel()
 	var unlocked sync.WaitGroup
 	for _, lease := range t.leases {
-		unlocked.Go(func() {
-			err := lease.Unlock(unlocking)
-			if err != nil {
-				f.deps.Observer.LockFailed("unlock")
-			}
-		})
+		unlocked.Go(func() { f.unlock(ctx, lease) })
 	}
 	unlocked.Wait()
+}
+
+// unlock gives the goods of one lease back, whatever ctx says.
+func (f *Flow) unlock(ctx context.Context, lease Lease) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockTimeout)
+	defer cancel()
+	err := lease.Unlock(ctx)
+	if err != nil {
+		f.deps.Observer.LockFailed("unlock")
+	}
 }
 
 func anyLost(leases []Lease) bool {

@@ -204,6 +204,8 @@ func TestTenure(t *testing.T) {
 		"nor for cancels that name no goods":                   testCancelsAlone,
 		"nothing is locked while outcomes cannot be sent":      testLogDown,
 		"goods locked elsewhere take no other order along":     testLockedElsewhere,
+		"nor do two of them hold up the last attempt":          testLastAttempt,
+		"goods locked elsewhere cost the budget once":          testLockedForLong,
 		"goods are given back when there is nothing to do":     testIdle,
 		"goods are given back although there is work":          testGivenBack,
 		"somebody who is never seen to wait gets in":           testYield,
@@ -408,6 +410,57 @@ func testLockedElsewhere(t *testing.T) {
 	_ = other.Unlock(t.Context())
 	if held, _ := table.counts(); held != 0 {
 		t.Errorf("%d goods held", held)
+	}
+}
+
+// testLastAttempt has an order whose goods are all locked by somebody else, and no
+// tier left to send it to.
+func testLastAttempt(t *testing.T) {
+	table := newLockTable()
+	other, err := table.Lock(t.Context(), []string{"one", "two"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := newInstance(ledgerFunc(deductAll), table, 2, func(c *FlowConfig) { c.Topics.Tiers = nil })
+	i.submit(t, "a", "one", "two")
+	began := time.Now()
+	i.start(t.Context())
+	i.drained(t)
+	if waited := time.Since(began); i.settled != 1 || waited > 11*time.Second {
+		t.Errorf("settled %d after %s, the budget is 10 s", i.settled, waited)
+	}
+	_ = other.Unlock(t.Context())
+	if held, _ := table.counts(); held != 0 {
+		t.Errorf("%d goods held", held)
+	}
+}
+
+// testLockedForLong has goods that somebody else keeps while batch after batch
+// wants them among others, and gives back later.
+func testLockedForLong(t *testing.T) {
+	table := newLockTable()
+	other, err := table.Lock(t.Context(), []string{"taken"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := newInstance(ledgerFunc(deductAll), table, 1, nil)
+	for n := range 20 {
+		i.submit(t, fmt.Sprint(n), "free", "taken")
+	}
+	began := time.Now()
+	i.start(t.Context())
+	synctest.Wait()
+	time.Sleep(11 * time.Second)
+	synctest.Wait()
+	if held, _ := table.counts(); i.settled != 20 || held != 1 {
+		t.Errorf("settled %d of 20 after %s; %d goods held", i.settled, time.Since(began), held)
+	}
+	_ = other.Unlock(t.Context())
+	began = time.Now()
+	i.submit(t, "after", "taken")
+	i.drained(t)
+	if waited := time.Since(began); i.retried != 20 || waited > time.Millisecond {
+		t.Errorf("retried %d, want the first 20; the last one waited %s for free goods", i.retried, waited)
 	}
 }
 
