@@ -160,8 +160,10 @@ const drainWaiting = time.Second
 func (f *Flow) Drain() {
 	f.sched.close()
 	time.AfterFunc(drainWaiting, func() {
-		f.hurry()
+		// In this order: a batch that hurry has give up frees its order ids, and
+		// what still waited then, a cancel of one of them, would overtake it.
 		f.sched.discard()
+		f.hurry()
 	})
 }
 

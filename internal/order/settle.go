@@ -216,9 +216,21 @@ func (f *Flow) endOf(t *task) ([]Message, Settlement) {
 	}
 }
 
-// failed sends the event to the next retry tier, or to the dead letters when
-// there is none or no use. An event too large to be copied whole is not tried
-// again: a tier could only hand on the beginning of it.
+// tierFor is the tier for an event whose attempt has failed. One that the database
+// rolls back again and again goes through the last tier for as long as that lasts:
+// nothing is wrong with the order, and a COMMIT of it that hangs in the server may
+// be what holds its rows, so that a dead letter could be an order that is deducted.
+func (f *Flow) tierFor(attempt int, code string) (Tier, bool) {
+	tier, ok := f.cfg.Topics.Next(attempt)
+	if tiers := f.cfg.Topics.Tiers; !ok && code == CodeBusy && len(tiers) > 0 {
+		return tiers[len(tiers)-1], true
+	}
+	return tier, ok
+}
+
+// failed sends the event to a retry tier, or to the dead letters when there is
+// none or no use. An event too large to be copied whole is not tried again: a
+// tier could only hand on the beginning of it.
 func (f *Flow) failed(t *task, cause error) ([]Message, Settlement) {
 	fate, code := Classify(cause)
 	failure := Failure{
@@ -228,7 +240,7 @@ func (f *Flow) failed(t *task, cause error) ([]Message, Settlement) {
 		Group:   f.cfg.Group,
 	}
 	if fate != Dead {
-		if tier, ok := f.cfg.Topics.Next(t.delivery.Attempt); ok {
+		if tier, ok := f.tierFor(t.delivery.Attempt, code); ok {
 			failure.NotBefore = failure.At.Add(tier.Delay)
 			retry := Forward(&t.message, t.delivery, failure)
 			retry.Topic = tier.Topic

@@ -23,6 +23,7 @@ type task struct {
 	fault    error          // why the event cannot be used at all; nil for a good one
 	decision stock.Decision // what the ledger answered; set by the worker
 	failure  error          // why there is no decision; set by the worker
+	doubt    bool           // a COMMIT of it was never answered; set by the worker
 	marker   Marker
 	bytes    int       // what it costs while it waits
 	since    time.Time // when it was submitted

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"orderconsumer/internal/stock"
@@ -138,7 +139,13 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		switch fate, why := Classify(err); fate {
+		fate, why := Classify(err)
+		doubt := inDoubt(tasks, err)
+		if doubt && fate == Again && again+1 >= againMost {
+			// The COMMIT that was not answered may be what holds the rows.
+			fate, why = Pause, "database"
+		}
+		switch fate {
 		case Again:
 			if again++; again >= againMost {
 				return nil, err
@@ -162,6 +169,18 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 		}
 		h.renew(ctx)
 	}
+}
+
+// inDoubt reports whether what became of the tasks is known to nobody but the
+// database: after this error, or after an earlier one, which a batch that is halved
+// leaves to its halves.
+func inDoubt(tasks []*task, err error) bool {
+	if errors.Is(err, stock.ErrUnknownCommit) {
+		for _, t := range tasks {
+			t.doubt = true
+		}
+	}
+	return slices.ContainsFunc(tasks, func(t *task) bool { return t.doubt })
 }
 
 // attempt runs the transaction once, no longer than TransactionTimeout and no

@@ -1,0 +1,67 @@
+package order
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"orderconsumer/internal/stock"
+)
+
+// TestRowsHeldForLong is about orders whose rows somebody holds for longer than all
+// tries in place take.
+func TestRowsHeldForLong(t *testing.T) {
+	t.Parallel()
+
+	t.Run("by a COMMIT of theirs that was never answered", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			hangs := time.Now().Add(10 * time.Minute) // the COMMIT, in the server
+			first := true
+			ledger := ledgerFunc(func(ctx context.Context, r []stock.Request) ([]stock.Decision, error) {
+				switch {
+				case first:
+					first = false
+					return nil, stock.ErrUnknownCommit
+				case time.Now().Before(hangs):
+					return nil, stock.ErrBusy
+				}
+				decisions, err := deductAll(ctx, r)
+				for i := range decisions {
+					decisions[i].Verdict = stock.Known
+				}
+				return decisions, err
+			})
+			i := newInstance(ledger, newLockTable(), 1, func(c *FlowConfig) { c.Scheduler.MaxBatch = 100 })
+			for n := range 10 {
+				i.submit(t, fmt.Sprint(n), "hot")
+			}
+			i.start(t.Context())
+			i.drained(t)
+			if i.settled != 10 || i.retried != 0 || len(i.paused) != 0 {
+				t.Errorf("settled %d of 10, %d by a retry; still paused: %v", i.settled, i.retried, i.paused)
+			}
+		})
+	})
+
+	t.Run("an order goes through the last tier again", func(t *testing.T) {
+		t.Parallel()
+		f, _ := limitedFlow(nil)
+		m := *readMessage("a", "1")
+		m.Value = []byte(`{"type":"order.created","order_id":"A-1","items":[{"goods_id":"421","num":2}]}`)
+		for attempt := 1; attempt <= 5; attempt++ {
+			task := newTask(m, unmarked{}, appended, 0)
+			task.delivery.Attempt = attempt
+			if messages, s := f.failed(task, stock.ErrBusy); s.Outcome != settledRetried || messages[0].Topic != f.cfg.Topics.Tiers[0].Topic {
+				t.Errorf("attempt %d: %s, to %s", attempt, s.Outcome, messages[0].Topic)
+			}
+		}
+		task := newTask(m, unmarked{}, appended, 0)
+		task.delivery.Attempt = 2
+		if _, s := f.failed(task, ErrGoodsUnknown); s.Outcome != settledDead {
+			t.Errorf("goods that are not in the catalogue: %s", s.Outcome)
+		}
+	})
+}
