@@ -4,11 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 
 	"gorm.io/gorm"
 
 	"orderconsumer/internal/crash"
+	"orderconsumer/internal/stock"
 )
 
 // transaction is one open transaction. The first error makes it dead, and a
@@ -63,12 +65,12 @@ func (l *Ledger) transactOn(ctx context.Context, db *gorm.DB, opts *sql.TxOption
 		return fmt.Errorf("begin: %w", l.translateBegin(ctx, err))
 	}
 
-	ended := false
+	ended, gone := false, false
 	defer func() {
 		// Reached without a commit by an error, by nothing to write and by a panic,
 		// which goes on after this.
 		if !ended {
-			if err := tx.Rollback().Error; err != nil {
+			if err := tx.Rollback().Error; err != nil || gone {
 				discard(conn)
 			}
 		}
@@ -81,7 +83,12 @@ func (l *Ledger) transactOn(ctx context.Context, db *gorm.DB, opts *sql.TxOption
 		err = t.dead
 	}
 	if err != nil {
-		return l.translate(ctx, err)
+		err = l.translate(ctx, err)
+		// A server that was the primary and is read-only now answers as quickly as
+		// ever. Back in the pool, the connection would be the next one taken, and
+		// the new primary not found before it is too old.
+		gone = errors.Is(err, stock.ErrUnavailable)
+		return err
 	}
 	if !t.wrote {
 		return nil
