@@ -2,23 +2,25 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
-	kafkago "github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"orderconsumer/internal/workload"
 )
 
 const (
 	// sendLinger is how long an order waits for company on its way to the log:
-	// what producers do by default. It counts.
+	// what Kafka's own producer does by default. It counts.
 	sendLinger = 5 * time.Millisecond
-	// sendMost is how many orders are handed over at once at most.
-	sendMost = 1000
-	// sendTimeout bounds one request.
+	// sendTick is how often what is due is handed over. A timer for each order would
+	// take the processor away from what is measured. It counts, too.
+	sendTick = time.Millisecond
+	// sendTimeout bounds the delivery of one order.
 	sendTimeout = 10 * time.Second
 )
 
@@ -27,65 +29,62 @@ const (
 // while the consumer is slow, and the time it would have waited would not be
 // measured. Each message carries the time at which it was due as its own, so
 // that what this process is late counts, too.
+//
+// The client is not the one that the consumer uses: that one sends a request for
+// each partition, twelve times what a shop's producer asks of the broker.
 func (m *measurement) generate(ctx context.Context) (Run, error) {
 	load, err := workload.New(m.Load)
 	if err != nil {
 		return Run{}, err
 	}
-	var failed atomic.Pointer[error]
-	writer := &kafkago.Writer{
-		Addr:         kafkago.TCP(m.Servers.Kafka.Brokers...),
-		Topic:        m.Topic,
-		Balancer:     kafkago.Murmur2Balancer{},
-		RequiredAcks: kafkago.RequireAll,
-		BatchSize:    sendMost,
-		BatchTimeout: sendLinger,
-		WriteTimeout: sendTimeout,
-		ReadTimeout:  sendTimeout,
-		Async:        true,
-		Completion: func(_ []kafkago.Message, err error) {
-			if err != nil {
-				failed.Store(&err)
-			}
-		},
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(m.Servers.Kafka.Brokers...),
+		kgo.DefaultProduceTopic(m.Topic),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerLinger(sendLinger),
+		kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.RecordDeliveryTimeout(sendTimeout),
+		kgo.MaxBufferedRecords(m.Load.Orders+1), // never waits for room
+	)
+	if err != nil {
+		return Run{}, fmt.Errorf("send orders: %w", err)
 	}
-	err = send(ctx, writer, load, m.Latency, m.Load.Seed)
-	closeErr := writer.Close() // waits for what is under way
-	switch first := failed.Load(); {
-	case err != nil:
-		return Run{}, err
-	case first != nil:
-		return Run{}, fmt.Errorf("send orders: %w", *first)
-	case closeErr != nil:
-		return Run{}, fmt.Errorf("send orders: %w", closeErr)
+	defer client.Close()
+	var failed atomic.Pointer[error]
+	err = send(ctx, load, m.Latency, m.Load.Seed, func(record *kgo.Record) {
+		client.Produce(ctx, record, func(_ *kgo.Record, err error) {
+			if err != nil {
+				failed.CompareAndSwap(nil, &err)
+			}
+		})
+	})
+	err = errors.Join(err, client.Flush(ctx))
+	if first := failed.Load(); first != nil {
+		err = *first
+	}
+	if err != nil {
+		return Run{}, fmt.Errorf("send orders: %w", err)
 	}
 	return Run{Events: m.Load.Orders, Took: time.Since(m.Latency.Start)}, nil
 }
 
-// send hands each order over when it is due. The times between two are
-// exponentially distributed: customers do not know of each other.
-func send(ctx context.Context, writer *kafkago.Writer, load *workload.Workload, l Latency, seed uint64) error {
+// send hands each order over at the first tick after it is due. The times between
+// two are exponentially distributed: customers do not know of each other.
+func send(ctx context.Context, load *workload.Workload, l Latency, seed uint64, produce func(*kgo.Record)) error {
 	chance := rand.New(rand.NewPCG(seed, 0))
+	tick := time.NewTicker(sendTick)
+	defer tick.Stop()
 	due := l.Start
-	var batch []kafkago.Message
 	for item := range load.Events() {
 		due = due.Add(time.Duration(chance.ExpFloat64() / l.Rate * float64(time.Second)))
-		wait := time.Until(due)
-		if wait > 0 || len(batch) >= sendMost {
-			err := writer.WriteMessages(ctx, batch...)
-			if err != nil {
-				return fmt.Errorf("send %d orders: %w", len(batch), err)
-			}
-			batch = make([]kafkago.Message, 0, cap(batch))
-		}
-		if wait > 0 {
+		for time.Now().Before(due) {
 			select {
-			case <-time.After(wait):
+			case <-tick.C:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		}
-		batch = append(batch, kafkago.Message{Key: item.Key, Value: item.Value, Time: due})
+		produce(&kgo.Record{Key: item.Key, Value: item.Value, Timestamp: due})
 	}
-	return writer.WriteMessages(ctx, batch...)
+	return nil
 }
