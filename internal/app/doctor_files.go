@@ -22,7 +22,7 @@ const (
 // filesWanted are about as many as an instance has open that has all partitions to
 // itself, each of which is read through a connection of its own.
 func (s ConsumerSettings) filesWanted() int {
-	return s.Topics.Partitions*len(s.Group.topics().Consumed()) + ledger.DefaultMaxConns + filesAside
+	return s.Topics.Partitions*len(s.Group.topics().Consumed()) + ledger.ConnsFor(s.Flow.Workers) + filesAside
 }
 
 // files holds what the system lets this process have open against what it wants.

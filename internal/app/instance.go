@@ -107,6 +107,7 @@ func OpenInstance(ctx context.Context, s ConsumerSettings, o Options) (_ *Instan
 	if err != nil {
 		return nil, &failure{code: ExitUnreachable, err: err, try: "consumer doctor"}
 	}
+	i.ledger.ServeWorkers(s.Flow.Workers)
 	i.ledger.CrashAt(o.Crash)
 	i.observe()
 	err = i.openCache()

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -106,18 +107,19 @@ type FlowDeps struct {
 // unsettled when it is told to stop working. A flow lives as long as its
 // partitions are assigned; it is not used again.
 type Flow struct {
-	cfg      FlowConfig
-	deps     FlowDeps
-	sched    *scheduler
-	settling chan *batch // from workers to settlers
-	breaker  *breaker
-	pauses   pauses
-	calm     context.Context //nolint:containedctx // ends when a drain has taken long enough; nobody may wait for goods any more
-	hurry    context.CancelFunc
-	gate     lockGate
-	tenures  tenures
-	busy     atomic.Int32 // workers that hold a batch
-	waiting  atomic.Int64 // events submitted and not yet settled
+	cfg       FlowConfig
+	deps      FlowDeps
+	sched     *scheduler
+	settling  chan *batch // from workers to settlers
+	breaker   *breaker
+	pauses    pauses
+	calm      context.Context //nolint:containedctx // ends when a drain has taken long enough; nobody may wait for goods any more
+	hurry     context.CancelFunc
+	gate      lockGate
+	tenures   tenures
+	unlocking sync.WaitGroup // tenures that are being given back
+	busy      atomic.Int32   // workers that hold a batch
+	waiting   atomic.Int64   // events submitted and not yet settled
 }
 
 // NewFlow returns a flow that takes events once Run is called.
@@ -184,6 +186,7 @@ func (f *Flow) Run(ctx context.Context) error {
 		return workers.Wait()
 	})
 	err := group.Wait()
+	f.unlocking.Wait()
 	f.pauses.end()
 	f.deps.Observer.Waiting(0)
 	f.deps.Observer.Busy(0)

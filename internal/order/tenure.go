@@ -250,16 +250,20 @@ func (f *Flow) idle(ctx context.Context) {
 	}
 }
 
-// giveBack unlocks the goods of a tenure. What Redis answers changes nothing for
-// the orders; a lock that cannot be released expires.
+// giveBack unlocks the goods of a tenure, beside whatever the caller does next:
+// outcomes need not wait for Redis. Whoever wants goods waits for the end of the
+// tenure. What Redis answers changes nothing for the orders; a lock that cannot be
+// released expires.
 func (f *Flow) giveBack(ctx context.Context, t *tenure) {
-	defer f.tenures.end(t)
 	f.deps.Observer.LockHeld(time.Since(t.since))
-	var unlocked sync.WaitGroup
-	for _, lease := range t.leases {
-		unlocked.Go(func() { f.unlock(ctx, lease) })
-	}
-	unlocked.Wait()
+	f.unlocking.Go(func() {
+		defer f.tenures.end(t)
+		var unlocked sync.WaitGroup
+		for _, lease := range t.leases {
+			unlocked.Go(func() { f.unlock(ctx, lease) })
+		}
+		unlocked.Wait()
+	})
 }
 
 // unlock gives the goods of one lease back, whatever ctx says.

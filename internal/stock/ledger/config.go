@@ -18,7 +18,10 @@ const (
 
 	// DefaultMaxConns serves two workers, look-ups and the jobs beside them. More
 	// transactions at once on the same goods only wait for each other.
-	DefaultMaxConns = 8
+	DefaultMaxConns = connsBeside + 2
+
+	// connsBeside are for what is not orders: look-ups, jobs, the readiness probe.
+	connsBeside = 6
 
 	// defaultConnectTimeout, defaultReadTimeout and defaultWriteTimeout bound how
 	// long a server that hangs can hold a worker; the driver's own default is
@@ -54,6 +57,9 @@ type Config struct {
 	// Clock tells the time that is recorded; nil means time.Now.
 	Clock func() time.Time
 }
+
+// ConnsFor is how many connections an instance with so many workers may want.
+func ConnsFor(workers int) int { return max(DefaultMaxConns, workers+connsBeside) }
 
 // urlHint ends every complaint about a URL.
 const urlHint = "want mysql://user:password@host:port/database"

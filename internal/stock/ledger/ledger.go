@@ -81,6 +81,16 @@ func New(b Backend) (*Ledger, error) {
 	return l, nil
 }
 
+// ServeWorkers makes room for as many transactions of orders at once as there are
+// workers. One that waited for a connection would keep its goods locked meanwhile,
+// and its time would run. It is called before the ledger is used.
+func (l *Ledger) ServeWorkers(workers int) {
+	if most := ConnsFor(workers); most > DefaultMaxConns {
+		l.pool.SetMaxOpenConns(most)
+		l.pool.SetMaxIdleConns(most)
+	}
+}
+
 // CrashAt has hook called at the points of every transaction. It is called
 // before the ledger is used.
 func (l *Ledger) CrashAt(hook crash.Hook) { l.crash = hook }
