@@ -87,7 +87,24 @@ func (o *observer) LockFailed(reason string) {
 	const key = "lock "
 	if time.Since(o.said[key+reason]) > pauseEvery {
 		o.said[key+reason] = time.Now()
-		o.log.Warn("goods not locked or lock lost; the database's row locks guard the stock", "reason", reason)
+		o.log.Warn(lockFailure(reason), "reason", reason)
+	}
+}
+
+// lockFailure says what a failure of the lock comes to. None of them touches
+// what the stock is.
+func lockFailure(reason string) string {
+	switch reason {
+	case order.LockTimeout:
+		return "goods are held by somebody else for longer than an order waits; their orders go to a retry tier"
+	case order.LockWasLost:
+		return "the lock was lost while orders were worked on; their transaction is run again"
+	case order.LockRedisDown:
+		return "Redis does not answer the lock; until it does, orders wait or go on under the database's row locks"
+	case order.LockUnlock:
+		return "goods could not be unlocked; they are free for others when the lock expires"
+	default:
+		return "the lock failed"
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"orderconsumer/internal/order"
 	"orderconsumer/internal/telemetry"
 )
 
@@ -61,4 +62,16 @@ func TestACommitLoopThatStandsStillIsDead(t *testing.T) {
 			t.Errorf("between two generations there is no loop: %v", err)
 		}
 	})
+}
+
+func TestEveryFailureOfTheLockHasItsSentence(t *testing.T) {
+	t.Parallel()
+	said := map[string]string{lockFailure("never heard of"): "none"}
+	for _, reason := range order.LockReasons() {
+		sentence := lockFailure(reason)
+		if other, taken := said[sentence]; taken {
+			t.Errorf("%s and %s are told in the same words: %s", reason, other, sentence)
+		}
+		said[sentence] = reason
+	}
 }

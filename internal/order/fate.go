@@ -38,6 +38,7 @@ const (
 	CodePanic        = "panic"           // the program failed on this event
 	CodeInvalid      = "invalid_request" // the ledger refuses what decoding let pass
 	CodeBusy         = "database_busy"   // rolled back again and again
+	CodeLockLost     = "lock_lost"       // the lock was lost while the transaction ran
 	CodeTooOld       = "too_old"         // from before the dedup horizon
 	CodeUnknown      = "unknown_failure" // an error nobody has classified
 )
@@ -91,7 +92,7 @@ func Classify(err error) (Fate, string) {
 		// The event may have nothing to do with it: what broke was the program.
 		return Retry, CodePanic
 	case errors.Is(err, ErrLockLost):
-		return Again, "lock_lost"
+		return Again, CodeLockLost
 	case errors.Is(err, stock.ErrBusy):
 		return Again, CodeBusy
 	case errors.Is(err, stock.ErrUnavailable):

@@ -25,7 +25,7 @@ func TestClassify(t *testing.T) {
 		{"a request that breaks its type", stock.ErrInvalid, Dead, CodeInvalid},
 		{"goods not in the catalogue", ErrGoodsUnknown, Retry, CodeGoodsUnknown},
 		{"goods locked for too long", &GoodsLockedError{Goods: "421"}, Retry, CodeGoodsLocked},
-		{"lock lost", ErrLockLost, Again, "lock_lost"},
+		{"lock lost", ErrLockLost, Again, CodeLockLost},
 		{"deadlock", stock.ErrBusy, Again, CodeBusy},
 		{"database away", stock.ErrUnavailable, Pause, "database"},
 		{"answer of commit lost", stock.ErrUnknownCommit, Pause, "database"},
@@ -35,7 +35,7 @@ func TestClassify(t *testing.T) {
 		{"anything else", errors.New("never seen"), Retry, CodeUnknown},
 		// A lost lock cancels the transaction: both are in the chain, and the
 		// cancellation must not be taken for a stop.
-		{"lock lost in a cancelled transaction", fmt.Errorf("%w: %w", ErrLockLost, context.Canceled), Again, "lock_lost"},
+		{"lock lost in a cancelled transaction", fmt.Errorf("%w: %w", ErrLockLost, context.Canceled), Again, CodeLockLost},
 		{"lost commit in a cancelled transaction", fmt.Errorf("%w: %w", stock.ErrUnknownCommit, context.Canceled), Pause, "database"},
 	}
 	for _, tt := range tests {

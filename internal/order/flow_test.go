@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -47,11 +48,20 @@ func (w *watcher) LockHeld(d time.Duration) {
 }
 
 func (*watcher) Applied(int, time.Duration) {}
-func (*watcher) Retried(string)             {}
 func (*watcher) LockWaited(time.Duration)   {}
-func (*watcher) LockFailed(string)          {}
 func (*watcher) Waiting(int)                {}
 func (*watcher) Busy(int)                   {}
+
+// Retried and LockFailed hold the flow to the reasons that it promises: metrics
+// and log lines are made for these.
+func (*watcher) Retried(reason string)    { mustBeOneOf(reason, RetryReasons()) }
+func (*watcher) LockFailed(reason string) { mustBeOneOf(reason, LockReasons()) }
+
+func mustBeOneOf(reason string, promised []string) {
+	if !slices.Contains(promised, reason) {
+		panic(fmt.Sprintf("the flow reports %q, which is none of %q", reason, promised))
+	}
+}
 
 // ledgerFunc is a ledger in one function.
 type ledgerFunc func(context.Context, []stock.Request) ([]stock.Decision, error)

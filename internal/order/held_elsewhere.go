@@ -76,7 +76,7 @@ func (h *hold) avoid(ctx context.Context, b *batch, refused refusedGoods) {
 			return // told to stop, or no answer: whoever locks the goods finds out
 		}
 		tenures.elsewhere.note(locked.Goods)
-		h.flow.deps.Observer.LockFailed("timeout")
+		h.flow.deps.Observer.LockFailed(LockTimeout)
 		h.goods = refused.add(h.flow, b.tasks, locked)
 	}
 }

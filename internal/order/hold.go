@@ -100,7 +100,7 @@ func (h *hold) claim(ctx context.Context, b *batch, refused refusedGoods) {
 		if !errors.As(err, &locked) {
 			break
 		}
-		f.deps.Observer.LockFailed("timeout")
+		f.deps.Observer.LockFailed(LockTimeout)
 		if f.calm.Err() != nil {
 			abandon(b.tasks)
 			return
@@ -197,7 +197,7 @@ func (h *hold) acquire(ctx context.Context, budget time.Duration) error {
 		if errors.Is(err, ErrGoodsLocked) {
 			return err
 		}
-		f.deps.Observer.LockFailed("redis_down")
+		f.deps.Observer.LockFailed(LockRedisDown)
 		if !f.cfg.LockRequired {
 			f.gate.shut()
 			return nil
@@ -270,7 +270,7 @@ func (h *hold) renew(ctx context.Context) {
 		h.suspended = false
 	case anyLost(h.leases):
 		h.lost++
-		h.flow.deps.Observer.LockFailed("lost")
+		h.flow.deps.Observer.LockFailed(LockWasLost)
 		h.leave(ctx, true)
 	default:
 		return

@@ -13,6 +13,23 @@ type Settlement struct {
 	Age     time.Duration // from append to settlement
 }
 
+// Reasons of Observer.LockFailed.
+const (
+	LockTimeout   = "timeout"    // somebody else held the goods for longer than the budget
+	LockWasLost   = "lost"       // it expired or was taken away while it was held
+	LockRedisDown = "redis_down" // the lock service did not answer
+	LockUnlock    = "unlock"     // the goods could not be given back; the lock expires
+)
+
+// RetryReasons are all that Observer.Retried is told: the codes of the errors
+// whose fate is Again.
+func RetryReasons() []string { return []string{CodeBusy, CodeLockLost} }
+
+// LockReasons are all that Observer.LockFailed is told.
+func LockReasons() []string {
+	return []string{LockTimeout, LockWasLost, LockRedisDown, LockUnlock}
+}
+
 // Observer is told what happens in the flow. Its methods are called from many
 // goroutines, must not block, and must not call back.
 type Observer interface {
@@ -21,16 +38,16 @@ type Observer interface {
 	// Applied reports one committed transaction, its number of orders and how
 	// long it took from BEGIN to the answer of COMMIT.
 	Applied(orders int, took time.Duration)
-	// Retried reports that a transaction is run again in place, and why: busy,
-	// unknown_commit, lock_lost.
+	// Retried reports that a transaction is run again in place, and why: one of
+	// RetryReasons.
 	Retried(reason string)
 	// LockWaited reports how long a batch waited for its goods.
 	LockWaited(time.Duration)
 	// LockHeld reports how long goods were kept from other instances, by one batch
 	// or several in a row.
 	LockHeld(time.Duration)
-	// LockFailed reports a lock that was not obtained or was lost: timeout,
-	// lost or redis_down.
+	// LockFailed reports a lock that was not obtained, lost, or not given back,
+	// and why: one of LockReasons.
 	LockFailed(reason string)
 	// Waiting reports how many messages are read and not yet settled.
 	Waiting(messages int)

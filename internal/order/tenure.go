@@ -272,7 +272,7 @@ func (f *Flow) unlock(ctx context.Context, lease Lease) {
 	defer cancel()
 	err := lease.Unlock(ctx)
 	if err != nil {
-		f.deps.Observer.LockFailed("unlock")
+		f.deps.Observer.LockFailed(LockUnlock)
 	}
 }
 

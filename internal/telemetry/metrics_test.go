@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/stock"
 )
 
 // exercised returns metrics that have seen one of everything.
@@ -24,10 +25,10 @@ func exercised() *Metrics {
 	m.Settled(order.Settlement{Outcome: "retried", Code: "goods_unknown", Tier: "5s", Topic: "orders"})
 	m.Settled(order.Settlement{Outcome: "dead", Code: "not_json", Topic: "orders"})
 	m.Applied(120, 20*time.Millisecond)
-	m.Retried("busy")
+	m.Retried(order.CodeBusy)
 	m.LockWaited(time.Millisecond)
 	m.LockHeld(25 * time.Millisecond)
-	m.LockFailed("timeout")
+	m.LockFailed(order.LockTimeout)
 	m.Waiting(7)
 	m.Busy(1)
 	m.Paused(DependencyDatabase, errors.New("gone"))
@@ -87,6 +88,35 @@ func TestTheNamesKeepPrometheusRules(t *testing.T) {
 	}
 }
 
+// What happens now and then is there from the start, with 0, and under the word
+// that the flow uses: an alert on a word that never comes is silent for ever.
+func TestReasonsAreThereFromTheStart(t *testing.T) {
+	t.Parallel()
+	m := NewMetrics(MetricsConfig{})
+	series := func() int {
+		t.Helper()
+		n, err := testutil.GatherAndCount(m.Gatherer(), "order_transaction_retries_total", "order_lock_failures_total")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := series()
+	for _, err := range []error{stock.ErrBusy, order.ErrLockLost} {
+		fate, reason := order.Classify(err)
+		if fate != order.Again {
+			t.Errorf("%v is not run again in place", err)
+		}
+		m.Retried(reason)
+	}
+	for _, reason := range []string{order.LockTimeout, order.LockWasLost, order.LockRedisDown, order.LockUnlock} {
+		m.LockFailed(reason)
+	}
+	if after := series(); before != 6 || after != before {
+		t.Errorf("%d series from the start, %d after each reason came once; want 6", before, after)
+	}
+}
+
 func TestTheHandlerShowsWhatWasReported(t *testing.T) {
 	t.Parallel()
 	text := scrape(t, exercised())
@@ -99,7 +129,7 @@ func TestTheHandlerShowsWhatWasReported(t *testing.T) {
 		`order_dead_letters_total{code="not_json"} 1`,
 		`order_batch_orders_sum 120`,
 		`order_transaction_seconds_sum 0.02`,
-		`order_transaction_retries_total{reason="busy"} 1`,
+		`order_transaction_retries_total{reason="database_busy"} 1`,
 		`order_lock_wait_seconds_sum 0.001`,
 		`order_lock_hold_seconds_sum 0.025`,
 		`order_lock_failures_total{reason="timeout"} 1`,
