@@ -222,4 +222,5 @@ func TestUnknownGoodsAreTriedAgainAndThenDead(t *testing.T) {
 	s.settle(i)
 	expectSettled(t, i, map[string]int64{"deducted": 1, "retried": 2, "dead": 2})
 	s.expectLevels(map[string]int64{"apple": 0})
+	expectFed(t, i)
 }

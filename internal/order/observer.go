@@ -11,6 +11,7 @@ type Settlement struct {
 	Tier    string        // the retry tier it went to, for retried
 	Topic   string        // where the event was read from
 	Age     time.Duration // from append to settlement
+	Took    time.Duration // from Submit to settlement
 }
 
 // Reasons of Observer.LockFailed.

@@ -49,14 +49,6 @@ func BenchmarkConsumed(b *testing.B) {
 	}
 }
 
-func BenchmarkProcessed(b *testing.B) {
-	m := NewMetrics(MetricsConfig{Group: "shop"})
-	b.ReportAllocs()
-	for b.Loop() {
-		m.Processed("orders", 20*time.Millisecond, "")
-	}
-}
-
 func BenchmarkBeat(b *testing.B) {
 	l := NewHealth(HealthConfig{}).Loop("poll")
 	b.ReportAllocs()

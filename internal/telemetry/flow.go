@@ -18,6 +18,9 @@ const (
 
 // Buckets, in seconds unless said otherwise.
 var (
+	// processBuckets are the ones the OpenTelemetry conventions state, so that
+	// dashboards made for them fit.
+	processBuckets = []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
 	// ageBuckets reach from a quiet system's few milliseconds over the retry
 	// tiers (5 s, 30 s, 5 min) to a backlog of an hour.
 	ageBuckets = []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
@@ -35,10 +38,11 @@ type retryLabels struct{ code, tier string }
 
 // flowMetrics is what the order package reports.
 type flowMetrics struct {
-	events  *children[string, prometheus.Counter]
-	ages    *children[string, prometheus.Observer]
-	retries *children[retryLabels, prometheus.Counter]
-	dead    *children[string, prometheus.Counter]
+	events    *children[string, prometheus.Counter]
+	ages      *children[string, prometheus.Observer]
+	processed *children[resultOf, prometheus.Observer]
+	retries   *children[retryLabels, prometheus.Counter]
+	dead      *children[string, prometheus.Counter]
 
 	batchOrders        prometheus.Histogram
 	transactionSeconds prometheus.Histogram
@@ -53,9 +57,14 @@ type flowMetrics struct {
 	paused   *children[string, prometheus.Gauge]
 }
 
-func newFlowMetrics(r registrar) flowMetrics {
+func newFlowMetrics(r registrar, group string) flowMetrics {
+	group = label(group)
 	ages := r.histogramVec("order_event_age_seconds",
 		"From an event's append to its settlement, by the topic it was read from.", ageBuckets, "topic")
+	processed := r.histogramVec("messaging_process_duration_seconds",
+		"From the hand-over of a message to its settlement. error_type is why it was retried or dead-lettered, empty where it was answered.", processBuckets,
+		"messaging_system", "messaging_operation_name", "messaging_consumer_group_name",
+		"messaging_destination_name", "error_type")
 	retries := r.counterVec("order_retries_total",
 		"Events sent to a retry tier, and why.", "code", "tier")
 	paused := r.gaugeVec("order_paused",
@@ -67,6 +76,10 @@ func newFlowMetrics(r registrar) flowMetrics {
 		ages: newChildren(bound[string]{maxTopics, other}, func(topic string) prometheus.Observer {
 			return ages.WithLabelValues(label(topic))
 		}),
+		processed: newChildren(bound[resultOf]{maxTopics * 2, resultOf{other, other}},
+			func(of resultOf) prometheus.Observer {
+				return processed.WithLabelValues(systemKafka, operationProcess, group, label(of.topic), errorLabel(of.errorType))
+			}),
 		retries: newChildren(bound[retryLabels]{maxCodes, retryLabels{other, other}},
 			func(l retryLabels) prometheus.Counter {
 				return retries.WithLabelValues(label(l.code), label(l.tier))
@@ -100,6 +113,7 @@ func (m *flowMetrics) Settled(s order.Settlement) {
 	m.events.get(s.Outcome).Inc()
 	// The log's clock and ours differ: an event from the future is new.
 	m.ages.get(s.Topic).Observe(max(s.Age, 0).Seconds())
+	m.processed.get(resultOf{s.Topic, s.Code}).Observe(s.Took.Seconds())
 	switch s.Outcome {
 	case outcomeRetried:
 		m.retries.get(retryLabels{s.Code, s.Tier}).Inc()

@@ -20,10 +20,6 @@ const (
 	errorOther = "_OTHER"
 )
 
-// processBuckets are the ones the OpenTelemetry conventions state, so that
-// dashboards made for them fit.
-var processBuckets = []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
-
 // partitionOf is one partition of one topic.
 type partitionOf struct {
 	topic     string
@@ -38,9 +34,8 @@ type resultOf struct{ topic, errorType string }
 
 // logMetrics is what the kafka package reports.
 type logMetrics struct {
-	consumed  *children[partitionOf, prometheus.Counter]
-	sent      *children[resultOf, prometheus.Counter]
-	processed *children[resultOf, prometheus.Observer]
+	consumed *children[partitionOf, prometheus.Counter]
+	sent     *children[resultOf, prometheus.Counter]
 
 	lagMessages *prometheus.GaugeVec
 	lagSeconds  *prometheus.GaugeVec
@@ -60,10 +55,6 @@ func newLogMetrics(r registrar, group string) logMetrics {
 	sent := r.counterVec("messaging_client_sent_messages_total",
 		"Messages written to the log, or tried to.",
 		"messaging_system", "messaging_operation_name", "messaging_destination_name", "error_type")
-	processed := r.histogramVec("messaging_process_duration_seconds",
-		"From the hand-over of a message to its settlement.", processBuckets,
-		"messaging_system", "messaging_operation_name", "messaging_consumer_group_name",
-		"messaging_destination_name", "error_type")
 	assigned := r.gaugeVec("order_consumer_assigned_partitions",
 		"Partitions this instance reads; 0 of all topics is an idle instance.", "topic")
 	return logMetrics{
@@ -74,10 +65,6 @@ func newLogMetrics(r registrar, group string) logMetrics {
 		sent: newChildren(bound[resultOf]{maxTopics * 2, resultOf{other, other}},
 			func(of resultOf) prometheus.Counter {
 				return sent.WithLabelValues(systemKafka, operationSend, label(of.topic), errorLabel(of.errorType))
-			}),
-		processed: newChildren(bound[resultOf]{maxTopics * 2, resultOf{other, other}},
-			func(of resultOf) prometheus.Observer {
-				return processed.WithLabelValues(systemKafka, operationProcess, group, label(of.topic), errorLabel(of.errorType))
 			}),
 		lagMessages: r.gaugeVec("order_consumer_lag_messages",
 			"Messages in the partition that no commit covers yet.", "topic", "partition"),
@@ -102,13 +89,6 @@ func (m *logMetrics) Consumed(topic string, partition, n int) {
 // Sent reports n messages written to topic, or not written because of err.
 func (m *logMetrics) Sent(topic string, n int, err error) {
 	m.sent.get(resultOf{topic, errorType(err)}).Add(float64(n))
-}
-
-// Processed reports how long one message of topic took from its hand-over to
-// its settlement. The code is the one it was retried or dead-lettered for, and
-// empty when it was answered.
-func (m *logMetrics) Processed(topic string, took time.Duration, code string) {
-	m.processed.get(resultOf{topic, code}).Observe(took.Seconds())
 }
 
 // Lag reports how far the group is behind on a partition: how many messages are

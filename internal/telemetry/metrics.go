@@ -63,7 +63,7 @@ func NewMetrics(cfg MetricsConfig) *Metrics {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	r := registrar{m.registry}
-	m.flowMetrics = newFlowMetrics(r)
+	m.flowMetrics = newFlowMetrics(r, cfg.Group)
 	m.logMetrics = newLogMetrics(r, cfg.Group)
 	m.cacheMetrics = newCacheMetrics(r)
 	m.httpMetrics = newHTTPMetrics(r)

@@ -21,7 +21,7 @@ import (
 // exercised returns metrics that have seen one of everything.
 func exercised() *Metrics {
 	m := NewMetrics(MetricsConfig{Group: "shop", WorkersLimit: 2, Version: "1.2.3", Revision: "abc"})
-	m.Settled(order.Settlement{Outcome: "deducted", Topic: "orders", Age: 30 * time.Millisecond})
+	m.Settled(order.Settlement{Outcome: "deducted", Topic: "orders", Age: 30 * time.Millisecond, Took: 20 * time.Millisecond})
 	m.Settled(order.Settlement{Outcome: "retried", Code: "goods_unknown", Tier: "5s", Topic: "orders"})
 	m.Settled(order.Settlement{Outcome: "dead", Code: "not_json", Topic: "orders"})
 	m.Applied(120, 20*time.Millisecond)
@@ -35,7 +35,6 @@ func exercised() *Metrics {
 	m.Consumed("orders", 3, 5)
 	m.Sent("orders.results", 2, nil)
 	m.Sent("orders.results", 1, context.DeadlineExceeded)
-	m.Processed("orders", 40*time.Millisecond, "")
 	m.Rebalanced()
 	m.Assigned("orders", 4)
 	m.Lag("orders", 3, 12, 2*time.Second)
@@ -125,6 +124,8 @@ func TestTheHandlerShowsWhatWasReported(t *testing.T) {
 		`order_events_total{outcome="voided"} 0`, // known from the start
 		`order_event_age_seconds_bucket{topic="orders",le="0.025"} 2`,
 		`order_event_age_seconds_bucket{topic="orders",le="0.05"} 3`,
+		`messaging_process_duration_seconds_sum{error_type="",messaging_consumer_group_name="shop",messaging_destination_name="orders",messaging_operation_name="process",messaging_system="kafka"} 0.02`,
+		`messaging_process_duration_seconds_count{error_type="not_json",messaging_consumer_group_name="shop",messaging_destination_name="orders",messaging_operation_name="process",messaging_system="kafka"} 1`,
 		`order_retries_total{code="goods_unknown",tier="5s"} 1`,
 		`order_dead_letters_total{code="not_json"} 1`,
 		`order_batch_orders_sum 120`,
@@ -209,13 +210,14 @@ func TestHostileLabelValuesNeitherPanicNorGrowWithoutBound(t *testing.T) {
 	}
 	text := scrape(t, m)
 	for name, most := range map[string]int{
-		"order_events_total{":             maxOutcomes + 1,
-		"order_event_age_seconds_count{":  maxTopics + 1,
-		"order_dead_letters_total{":       maxCodes + 1,
-		"order_retries_total{":            maxCodes + 1,
-		"order_lock_failures_total{":      maxReasons + 1,
-		"order_paused{":                   maxDependencies + 1,
-		"messaging_client_consumed_messa": maxPartitions + 1,
+		"order_events_total{":                       maxOutcomes + 1,
+		"order_event_age_seconds_count{":            maxTopics + 1,
+		"order_dead_letters_total{":                 maxCodes + 1,
+		"messaging_process_duration_seconds_count{": 2*maxTopics + 1,
+		"order_retries_total{":                      maxCodes + 1,
+		"order_lock_failures_total{":                maxReasons + 1,
+		"order_paused{":                             maxDependencies + 1,
+		"messaging_client_consumed_messa":           maxPartitions + 1,
 	} {
 		n := strings.Count(text, "\n"+name)
 		if n == 0 || n > most {
