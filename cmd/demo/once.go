@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"time"
+
+	"orderconsumer/internal/order"
 )
 
 // Goods of a run to the end: as many as there are enough orders for.
@@ -60,7 +62,7 @@ func (c *runCommand) talk(session session, s *shop, consumer *consumer) (stop fu
 			for _, n := range counts {
 				settled += n
 			}
-			session.Say("%d events published, %d settled", s.published.Load(), settled-counts["retried"])
+			session.Say("%d events published, %d settled", s.published.Load(), settled-counts[order.SettledRetried])
 		}
 	}()
 	return func() {

@@ -196,7 +196,7 @@ func (f *fleet) settled() int64 {
 	total := int64(0)
 	for _, i := range f.instances {
 		for outcome, n := range i.Settled() {
-			if outcome != "retried" {
+			if outcome != order.SettledRetried {
 				total += n
 			}
 		}

@@ -96,15 +96,15 @@ func Classify(err error) (Fate, string) {
 	case errors.Is(err, stock.ErrBusy):
 		return Again, CodeBusy
 	case errors.Is(err, stock.ErrUnavailable):
-		return Pause, "database"
+		return Pause, DependencyDatabase
 	case errors.Is(err, stock.ErrUnknownCommit):
 		// Not Again: a commit whose answer is lost is run again for as long as
 		// it takes, and the usual reason is a database that is going away.
-		return Pause, "database"
+		return Pause, DependencyDatabase
 	case errors.Is(err, ErrLockUnavailable):
-		return Pause, "redis"
+		return Pause, DependencyRedis
 	case errors.Is(err, ErrPublish):
-		return Pause, "kafka"
+		return Pause, DependencyKafka
 	case errors.Is(err, context.Canceled):
 		return Abandon, "stopped"
 	default:

@@ -188,7 +188,7 @@ func (h *hold) acquire(ctx context.Context, budget time.Duration) error {
 		if err == nil {
 			h.use(f.tenures.begin(lease, h.goods))
 			h.tenure.wanted = lease.Waited()
-			f.pauses.over("redis")
+			f.pauses.over(DependencyRedis)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -202,7 +202,7 @@ func (h *hold) acquire(ctx context.Context, budget time.Duration) error {
 			f.gate.shut()
 			return nil
 		}
-		f.pauses.on("redis", err)
+		f.pauses.on(DependencyRedis, err)
 		err = rest(ctx, n)
 		if err != nil {
 			return nil //nolint:nilerr // told to stop: the transaction reports it

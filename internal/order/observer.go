@@ -1,18 +1,48 @@
 package order
 
-import "time"
+import (
+	"time"
+
+	"orderconsumer/internal/stock"
+)
 
 // Settlement is the end of one order event's way through this process: it was
 // answered, sent to a retry tier, or dead-lettered, and the log has confirmed
 // that.
 type Settlement struct {
-	Outcome string        // deducted, rejected, released, voided, duplicate, retried or dead
+	Outcome string        // one of SettledOutcomes
 	Code    string        // why, for retried and dead: a short stable word
 	Tier    string        // the retry tier it went to, for retried
 	Topic   string        // where the event was read from
 	Age     time.Duration // from append to settlement
 	Took    time.Duration // from Submit to settlement
 }
+
+// Outcomes of a Settlement: the state the order came to, or what became of an
+// event that changed nothing.
+const (
+	SettledDeducted  = string(stock.Deducted)
+	SettledRejected  = string(stock.Rejected)
+	SettledReleased  = string(stock.Released)
+	SettledVoided    = string(stock.Voided)
+	SettledDuplicate = "duplicate" // the order was known; its outcome was published again
+	SettledRetried   = "retried"   // it went to a retry tier
+	SettledDead      = "dead"      // it went to the dead letters
+)
+
+// SettledOutcomes are all outcomes there are.
+func SettledOutcomes() []string {
+	return []string{SettledDeducted, SettledRejected, SettledReleased, SettledVoided,
+		SettledDuplicate, SettledRetried, SettledDead}
+}
+
+// Dependencies, as Observer.Paused names them, and Classify where the fate is
+// Pause.
+const (
+	DependencyDatabase = "database"
+	DependencyRedis    = "redis"
+	DependencyKafka    = "kafka"
+)
 
 // Reasons of Observer.LockFailed.
 const (

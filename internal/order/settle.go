@@ -71,7 +71,7 @@ func (f *Flow) settle(ctx context.Context, b *batch) error {
 func (f *Flow) admit(ends []end) error {
 	dead := make([]bool, len(ends))
 	for i := range ends {
-		dead[i] = ends[i].settlement.Outcome == settledDead
+		dead[i] = ends[i].settlement.Outcome == SettledDead
 	}
 	return f.breaker.admit(dead)
 }
@@ -94,14 +94,14 @@ func (f *Flow) publish(ctx context.Context, messages []Message) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		f.pauses.on("kafka", err)
+		f.pauses.on(DependencyKafka, err)
 		messages = unconfirmed
 		err = rest(ctx, n)
 		if err != nil {
 			return err
 		}
 	}
-	f.pauses.over("kafka")
+	f.pauses.over(DependencyKafka)
 	return nil
 }
 
@@ -187,13 +187,6 @@ func (f *Flow) endSafely(t *task) (messages []Message, s Settlement) {
 	return f.endOf(t)
 }
 
-// Outcomes of a settlement that are no order state.
-const (
-	settledDuplicate = "duplicate"
-	settledRetried   = "retried"
-	settledDead      = "dead"
-)
-
 // endOf writes the messages that settle one task.
 func (f *Flow) endOf(t *task) ([]Message, Settlement) {
 	if t.failure != nil {
@@ -204,7 +197,7 @@ func (f *Flow) endOf(t *task) ([]Message, Settlement) {
 		outcome := OutcomeOf(t.event, d.Record)
 		s := Settlement{Outcome: string(d.Record.State)}
 		if d.Verdict == stock.Known {
-			s.Outcome = settledDuplicate
+			s.Outcome = SettledDuplicate
 		}
 		return []Message{f.outcome(&outcome, t)}, s
 	case stock.Conflict:
@@ -246,7 +239,7 @@ func (f *Flow) failed(t *task, cause error) ([]Message, Settlement) {
 			retry := Forward(&t.message, t.delivery, failure)
 			retry.Topic = tier.Topic
 			if retry.size() <= MaxForwardBytes {
-				return []Message{retry}, Settlement{Outcome: settledRetried, Code: code, Tier: tier.Topic}
+				return []Message{retry}, Settlement{Outcome: SettledRetried, Code: code, Tier: tier.Topic}
 			}
 			failure.NotBefore = time.Time{}
 			failure.Code = CodeTooLarge
@@ -260,7 +253,7 @@ func (f *Flow) failed(t *task, cause error) ([]Message, Settlement) {
 	dead.Topic = f.cfg.Topics.Dead
 	outcome := DeadOutcome(t.event, t.delivery, failure)
 	// The dead letter stands before the outcome that speaks of it.
-	return []Message{dead, f.outcome(&outcome, t)}, Settlement{Outcome: settledDead, Code: failure.Code}
+	return []Message{dead, f.outcome(&outcome, t)}, Settlement{Outcome: SettledDead, Code: failure.Code}
 }
 
 func (f *Flow) outcome(o *Outcome, t *task) Message {

@@ -129,7 +129,7 @@ func TestAnEventTooLargeToBeCopiedIsNotRetried(t *testing.T) {
 	m := order300K()
 	m.Headers = append(m.Headers, Header{Key: "big", Value: make([]byte, 2<<20)})
 	messages, settlement := f.failed(newTask(m, nil, appended, 0), ErrGoodsUnknown)
-	if want := (Settlement{Outcome: settledDead, Code: CodeTooLarge}); settlement != want {
+	if want := (Settlement{Outcome: SettledDead, Code: CodeTooLarge}); settlement != want {
 		t.Errorf("got %+v, want %+v", settlement, want)
 	}
 	dead := messages[0]

@@ -133,7 +133,7 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 		begin := time.Now()
 		decisions, err := f.attempt(ctx, h, requests)
 		if err == nil {
-			f.pauses.over("database")
+			f.pauses.over(DependencyDatabase)
 			return decisions, nil
 		}
 		if ctx.Err() != nil {

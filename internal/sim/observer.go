@@ -17,7 +17,7 @@ func (o observer) mark(name string) { o.instance.world.reached.mark(name) }
 // Settled implements order.Observer.
 func (o observer) Settled(s order.Settlement) {
 	switch s.Outcome {
-	case "retried", "dead":
+	case order.SettledRetried, order.SettledDead:
 		o.mark(s.Outcome + " " + s.Code)
 	default:
 		o.mark("settled " + s.Outcome)

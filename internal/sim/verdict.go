@@ -223,24 +223,23 @@ func (t *topics) checkCounts(w *world) {
 	if len(w.plan.faults) > 0 {
 		return
 	}
-	for i := range t.dead {
-		w.counts["dead"]--
-		_ = i
-	}
+	w.counts[order.SettledDead] -= int64(len(t.dead))
 	events := 0
 	for at, list := range t.events {
 		if at.topic == w.topics.Input {
 			events += len(list)
 		} else {
-			w.counts["retried"] -= int64(len(list))
+			w.counts[order.SettledRetried] -= int64(len(list))
 		}
 	}
-	if w.counts["dead"] != 0 || w.counts["retried"] != 0 {
+	if w.counts[order.SettledDead] != 0 || w.counts[order.SettledRetried] != 0 {
 		w.wrong("without any fault dead letters or retries and the counts of them differ: %v", w.counts)
 	}
 	counted := int64(len(t.dead))
-	for _, outcome := range []string{"deducted", "rejected", "released", "voided", "duplicate"} {
-		counted += w.counts[outcome]
+	for _, outcome := range order.SettledOutcomes() {
+		if outcome != order.SettledDead && outcome != order.SettledRetried {
+			counted += w.counts[outcome]
+		}
 	}
 	if counted != int64(events) {
 		w.wrong("without any fault %d events were settled %d times: %v", events, counted, w.counts)

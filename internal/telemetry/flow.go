@@ -10,12 +10,6 @@ import (
 
 var _ order.Observer = (*Metrics)(nil)
 
-// The outcomes of a Settlement that are counted a second time, by their code.
-const (
-	outcomeRetried = "retried"
-	outcomeDead    = "dead"
-)
-
 // Buckets, in seconds unless said otherwise.
 var (
 	// processBuckets are the ones the OpenTelemetry conventions state, so that
@@ -72,7 +66,7 @@ func newFlowMetrics(r registrar, group string) flowMetrics {
 	return flowMetrics{
 		events: counters(r.counterVec("order_events_total",
 			"Order events settled, by what they came to.", "outcome"), maxOutcomes,
-			"deducted", "rejected", "released", "voided", "duplicate", outcomeRetried, outcomeDead),
+			order.SettledOutcomes()...),
 		ages: newChildren(bound[string]{maxTopics, other}, func(topic string) prometheus.Observer {
 			return ages.WithLabelValues(label(topic))
 		}),
@@ -115,9 +109,9 @@ func (m *flowMetrics) Settled(s order.Settlement) {
 	m.ages.get(s.Topic).Observe(max(s.Age, 0).Seconds())
 	m.processed.get(resultOf{s.Topic, s.Code}).Observe(s.Took.Seconds())
 	switch s.Outcome {
-	case outcomeRetried:
+	case order.SettledRetried:
 		m.retries.get(retryLabels{s.Code, s.Tier}).Inc()
-	case outcomeDead:
+	case order.SettledDead:
 		m.dead.get(s.Code).Inc()
 	}
 }

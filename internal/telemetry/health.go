@@ -6,14 +6,16 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"orderconsumer/internal/order"
 )
 
 // Dependencies by the names that health and metrics show. A name is free, but
 // these are the ones there are metrics for from the start.
 const (
-	DependencyDatabase = "database"
-	DependencyRedis    = "redis"
-	DependencyKafka    = "kafka"
+	DependencyDatabase = order.DependencyDatabase
+	DependencyRedis    = order.DependencyRedis
+	DependencyKafka    = order.DependencyKafka
 	DependencyCache    = "cache"
 )
 
