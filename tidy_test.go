@@ -1,5 +1,5 @@
 // Package tidy_test holds the house style that a machine can check, so that a
-// review need not. What needs types is in .golangci.yml.
+// review need not. What the linter has a rule for is in .golangci.yml.
 package tidy_test
 
 import (
@@ -18,11 +18,8 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of what fits on a screen, and in a head.
-const (
-	maxFileLines     = 400
-	maxFunctionLines = 70 // without lines that are all comment
-)
+// maxFileLines is what fits in a head. How long a function may be, the linter says.
+const maxFileLines = 400
 
 // emptyNames say where something is put, not what it is.
 var emptyNames = []string{"base", "common", "helper", "helpers", "lib", "misc", "shared", "util", "utils"}
@@ -58,8 +55,6 @@ func TestTidy(t *testing.T) {
 		check func(source) []string
 	}{
 		{"files are short", fileIsShort},
-		{"functions are short", functionsAreShort},
-		{"nothing runs before main", hasNoInit},
 		{"tests wait for signals, not for time", testsDoNotSleep},
 		{"names say what a thing is", namesMeanSomething},
 		{"Go files are ASCII", isASCII},
@@ -80,39 +75,6 @@ func fileIsShort(s source) []string {
 		return []string{fmt.Sprintf("%d: the file has more than %d lines", lines, maxFileLines)}
 	}
 	return nil
-}
-
-// functionsAreShort leaves tests alone: a test may be as long as its story.
-func functionsAreShort(s source) []string {
-	var offences []string
-	for _, declaration := range s.file.Decls {
-		function, ok := declaration.(*ast.FuncDecl)
-		if !ok || s.isTest() {
-			continue
-		}
-		first, last := s.line(function.Pos()), s.line(function.End())
-		lines := 0
-		for _, line := range bytes.Split(s.text, []byte("\n"))[first-1 : last] {
-			if !bytes.HasPrefix(bytes.TrimSpace(line), []byte("//")) {
-				lines++
-			}
-		}
-		if lines > maxFunctionLines {
-			offences = append(offences, fmt.Sprintf("%d: %s has %d lines, more than %d", first, function.Name.Name, lines, maxFunctionLines))
-		}
-	}
-	return offences
-}
-
-func hasNoInit(s source) []string {
-	var offences []string
-	for _, declaration := range s.file.Decls {
-		function, ok := declaration.(*ast.FuncDecl)
-		if ok && function.Recv == nil && function.Name.Name == "init" {
-			offences = append(offences, fmt.Sprintf("%d: an init function runs whether or not it is wanted; call it", s.line(function.Pos())))
-		}
-	}
-	return offences
 }
 
 // testsDoNotSleep takes the clock of a file that imports testing/synctest for
