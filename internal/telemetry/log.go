@@ -70,7 +70,7 @@ func NewLogger(w io.Writer, cfg LogConfig) *slog.Logger {
 	}
 	tty := isTerminal(w)
 	if cfg.Format == LogJSON || cfg.Format == LogAuto && !tty {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: utc}))
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: machineReadable}))
 	}
 	return slog.New(tint.NewTextHandler(w, &tint.Options{
 		Level:      level,
@@ -79,10 +79,17 @@ func NewLogger(w io.Writer, cfg LogConfig) *slog.Logger {
 	}))
 }
 
-// utc makes the record's own time comparable between machines.
-func utc(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && a.Key == slog.TimeKey && a.Value.Kind() == slog.KindTime {
-		a.Value = slog.TimeValue(a.Value.Time().UTC().Truncate(time.Microsecond))
+// machineReadable makes the record's own time comparable between machines, and gives
+// durations their unit: JSON would have them as a number of nanoseconds.
+func machineReadable(groups []string, a slog.Attr) slog.Attr {
+	switch a.Value.Kind() {
+	case slog.KindTime:
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			a.Value = slog.TimeValue(a.Value.Time().UTC().Truncate(time.Microsecond))
+		}
+	case slog.KindDuration:
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	default:
 	}
 	return a
 }

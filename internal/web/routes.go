@@ -5,8 +5,6 @@ import (
 	"net/http/pprof"
 	"path"
 	"strings"
-
-	"orderconsumer/internal/telemetry/key"
 )
 
 // answer handles one request; an error that it returns becomes a problem, see
@@ -112,7 +110,7 @@ func (s *Server) serve(a answer) http.Handler {
 		}
 		p := problemOf(err)
 		if p.Status == http.StatusInternalServerError {
-			s.deps.Log.Error("HTTP request failed", key.Route, r.Pattern, key.Err(err))
+			s.deps.Log.Error("HTTP request failed", "route", r.Pattern, "error", err)
 		}
 		writeProblem(w, p)
 	})

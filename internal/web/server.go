@@ -14,7 +14,6 @@ import (
 
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/telemetry"
-	"orderconsumer/internal/telemetry/key"
 )
 
 // DefaultAddr is reached from this machine only: there is no authentication,
@@ -157,7 +156,7 @@ func (s *Server) Run(ctx context.Context) error {
 	listener := s.listener
 	if !isLoopback(listener.Addr()) {
 		s.deps.Log.Warn("HTTP is reachable from other machines and asks nobody who they are",
-			key.Addr, listener.Addr().String())
+			"addr", listener.Addr().String())
 	}
 	if s.cfg.OnListen != nil {
 		s.cfg.OnListen(listener.Addr())
@@ -190,7 +189,7 @@ func (s *Server) shutdown(ctx context.Context, server *http.Server) {
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
 	defer cancel()
 	if err := server.Shutdown(grace); err != nil {
-		s.deps.Log.Warn("HTTP requests were cut off at shutdown", key.Err(err))
+		s.deps.Log.Warn("HTTP requests were cut off at shutdown", "error", err)
 		// Close only repeats that the listener is closed already.
 		_ = server.Close()
 	}

@@ -7,8 +7,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
-
-	"orderconsumer/internal/telemetry/key"
 )
 
 // strict sets the headers that keep a browser from doing anything with an
@@ -38,9 +36,9 @@ func (s *Server) watch(next http.Handler, quiet map[string]bool) http.Handler {
 			s.deps.Requests.Served(strings.TrimSuffix(r.Pattern, "/"), r.Method, rec.status, time.Since(began))
 			// ServeMux has left the route in r.Pattern.
 			if !quiet[r.Pattern] && s.deps.Log.Enabled(r.Context(), slog.LevelDebug) {
-				s.deps.Log.Debug("HTTP request", key.Method, r.Method, key.Route, r.Pattern,
-					key.Path, fmt.Sprintf("%.200s", r.URL.EscapedPath()),
-					key.Status, rec.status, key.Bytes, rec.bytes, key.Took(time.Since(began)))
+				s.deps.Log.Debug("HTTP request", "method", r.Method, "route", r.Pattern,
+					"path", fmt.Sprintf("%.200s", r.URL.EscapedPath()),
+					"status", rec.status, "bytes", rec.bytes, "took", time.Since(began))
 			}
 		}()
 		next.ServeHTTP(rec, r)
@@ -51,8 +49,8 @@ func (s *Server) panicked(w *recorder, r *http.Request, cause any) {
 	if cause == http.ErrAbortHandler { //nolint:errorlint // a recovered value, compared as net/http does
 		panic(cause) // net/http's own way to say that the connection is to be cut
 	}
-	s.deps.Log.Error("HTTP handler panicked", key.Route, r.Pattern,
-		key.Err(fmt.Errorf("panic: %v", cause)), key.Stack, string(debug.Stack()))
+	s.deps.Log.Error("HTTP handler panicked", "route", r.Pattern,
+		"error", fmt.Errorf("panic: %v", cause), "stack", string(debug.Stack()))
 	if w.status == 0 {
 		writeProblem(w, problemOf(fmt.Errorf("panic: %v", cause)))
 		return

@@ -21,7 +21,7 @@ func (l *logged) parsed(t *testing.T) []map[string]any {
 			t.Fatal(err)
 		}
 		delete(line, "time")
-		delete(line, "duration_ms")
+		delete(line, "took")
 		out = append(out, line)
 	}
 	return out
