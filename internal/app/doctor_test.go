@@ -237,11 +237,11 @@ func TestDoctorOnRedis(t *testing.T) {
 		own.run("run", "--exit-at-end", "--redis-url", nowhereRedis, "--lock", "off").want(t, ExitOK)
 		expect(t, own.examine(ExitOK, "--redis-url", nowhereRedis, "--lock", "off"), checkRedis, statusOK, "not used", "")
 	})
-	if testkit.Real() {
-		return // the real ones ask for no password, and their clocks are right
-	}
 	t.Run("a password that is wrong does not heal by itself", func(t *testing.T) {
 		t.Parallel()
+		if testkit.EmbeddedOnly(t, "the real ones ask for no password") {
+			return
+		}
 		own := newPatient(t)
 		own.servers.Embedded.Redis.RequireAuth("geheim")
 		name := "redis " + own.servers.Embedded.Redis.Addr()
@@ -254,6 +254,9 @@ func TestDoctorOnRedis(t *testing.T) {
 	})
 	t.Run("a clock that is wrong", func(t *testing.T) {
 		t.Parallel()
+		if testkit.EmbeddedOnly(t, "the clocks of the real ones are right") {
+			return
+		}
 		own := newPatient(t)
 		own.servers.Embedded.Redis.SetTime(time.Now().Add(-time.Minute))
 		found := own.examine(ExitFailed)
@@ -288,11 +291,11 @@ func TestDoctorOnTheCache(t *testing.T) {
 		got := p.run("run", "--exit-at-end", "--cache-prefix", "stock:").want(t, ExitFailed)
 		wantParts(t, got.stderr, "cache: ", "hash tag", "CACHE_PREFIX")
 	})
-	if testkit.Real() {
-		return // the real ones ask for no password
-	}
 	t.Run("a password that is wrong", func(t *testing.T) {
 		t.Parallel()
+		if testkit.EmbeddedOnly(t, "the real ones ask for no password") {
+			return
+		}
 		other := newPatient(t)
 		other.servers.Embedded.Redis.RequireAuth("geheim")
 		found := p.examine(ExitOK, "--cache-redis-url", other.servers.RedisURLs[0])

@@ -44,8 +44,8 @@ func TestDrill(t *testing.T) {
 
 func TestDrillTouchesNobodysTables(t *testing.T) {
 	t.Parallel()
-	if testkit.Real() {
-		return // there it makes a database of its own, as TestDrill has it do
+	if testkit.EmbeddedOnly(t, "a drill on real servers makes a database of its own, as TestDrill has it do") {
+		return
 	}
 	args := drillArguments(t)
 	servers := testkit.Start(t)

@@ -38,6 +38,17 @@ const requireServers = "REQUIRE_SERVERS"
 // Real reports whether tests run on real servers.
 func Real() bool { return os.Getenv(requireServers) == "1" }
 
+// EmbeddedOnly reports that the tests run on real servers, on which this one has
+// nothing to do: its caller returns. It is no skip, which fails there, and no
+// test that passed either: the line it logs is what .ci/run counts.
+func EmbeddedOnly(t testing.TB, why string) bool {
+	t.Helper()
+	if Real() {
+		t.Logf("EMBEDDED ONLY: %s", why)
+	}
+	return Real()
+}
+
 // Start returns servers for one test.
 func Start(t testing.TB) *Servers {
 	t.Helper()
