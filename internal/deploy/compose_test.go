@@ -4,15 +4,14 @@
 package deploy
 
 import (
+	"maps"
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/compose-spec/compose-go/v2/loader"
-	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -29,7 +28,7 @@ func TestComposeFile(t *testing.T) {
 	t.Run("has three servers and the consumer", func(t *testing.T) {
 		t.Parallel()
 		want := []string{"consumer", "kafka", "mysql", "redis"}
-		if diff := cmp.Diff(want, project.ServiceNames(), cmpopts.SortSlices(strings.Compare)); diff != "" {
+		if diff := cmp.Diff(want, slices.Sorted(maps.Keys(project.Services))); diff != "" {
 			t.Errorf("services (-want +got):\n%s", diff)
 		}
 	})
@@ -63,7 +62,7 @@ func TestComposeFile(t *testing.T) {
 				t.Errorf("%s has no health check", name)
 				continue
 			}
-			if check.Interval == nil || check.Timeout == nil || check.StartPeriod == nil || check.Retries == nil {
+			if check.Interval == 0 || check.Timeout == 0 || check.StartPeriod == 0 || check.Retries == 0 {
 				t.Errorf("%s: the health check leaves its times to the engine: %+v", name, check)
 			}
 		}
@@ -72,8 +71,8 @@ func TestComposeFile(t *testing.T) {
 		t.Parallel()
 		for name, service := range project.Services {
 			for _, port := range service.Ports {
-				if port.HostIP != "127.0.0.1" {
-					t.Errorf("%s: port %s is published on %q", name, port.Published, port.HostIP)
+				if port.host != "127.0.0.1" {
+					t.Errorf("%s: port %s is published on %q", name, port.published, port.host)
 				}
 			}
 		}
@@ -95,7 +94,7 @@ func TestComposeServers(t *testing.T) {
 				t.Fatalf("%s: want one address by default, got %q", name, addresses)
 			}
 			ports := project.Services[name].Ports
-			if want := portOf(t, addresses[0]); len(ports) != 1 || ports[0].Published != want {
+			if want := portOf(t, addresses[0]); len(ports) != 1 || ports[0].published != want {
 				t.Errorf("%s: want port %s published, got %+v", name, want, ports)
 			}
 		}
@@ -162,16 +161,16 @@ func TestComposeConsumer(t *testing.T) {
 			t.Errorf("container name %q can be had once", consumer.ContainerName)
 		}
 		for _, port := range consumer.Ports {
-			if port.Published != "" && !strings.Contains(port.Published, "-") {
-				t.Errorf("host port %s can be had once", port.Published)
+			if port.published != "" && !strings.Contains(port.published, "-") {
+				t.Errorf("host port %s can be had once", port.published)
 			}
 		}
 	})
 	t.Run("waits for servers that answer", func(t *testing.T) {
 		t.Parallel()
 		for _, name := range []string{"kafka", "mysql", "redis"} {
-			if got := consumer.DependsOn[name].Condition; got != types.ServiceConditionHealthy {
-				t.Errorf("%s: want condition %s, got %q", name, types.ServiceConditionHealthy, got)
+			if got := consumer.DependsOn[name].Condition; got != "service_healthy" {
+				t.Errorf("%s: want condition service_healthy, got %q", name, got)
 			}
 		}
 	})
@@ -198,8 +197,8 @@ func TestComposeConsumer(t *testing.T) {
 			t.Errorf("want 0.0.0.0:8080, got %s", got)
 		}
 		for _, port := range consumer.Ports {
-			if port.Target != 8080 {
-				t.Errorf("want port 8080 published, got %d", port.Target)
+			if port.target != "8080" {
+				t.Errorf("want port 8080 published, got %s", port.target)
 			}
 		}
 	})
@@ -224,8 +223,8 @@ func TestComposeConsumer(t *testing.T) {
 		t.Parallel()
 		// However the two overlap: killed half-way, what was in flight is done again.
 		least := defaults.Member.DrainTimeout + defaults.Flow.TransactionTimeout
-		if got := consumer.StopGracePeriod; got == nil || time.Duration(*got) < least {
-			t.Errorf("want a stop grace period of at least %s, got %v", least, got)
+		if got := consumer.StopGrace; got < least {
+			t.Errorf("want a stop grace period of at least %s, got %s", least, got)
 		}
 	})
 	t.Run("is told what it understands", func(t *testing.T) {
@@ -242,35 +241,21 @@ func TestComposeConsumer(t *testing.T) {
 	})
 	t.Run("is ready when its servers are", func(t *testing.T) {
 		t.Parallel()
-		want := types.HealthCheckTest{"CMD", "/consumer", "health", "--ready"}
+		want := []string{"CMD", "/consumer", "health", "--ready"}
 		if diff := cmp.Diff(want, consumer.HealthCheck.Test); diff != "" {
 			t.Errorf("health check (-want +got):\n%s", diff)
 		}
 	})
 }
 
-// load reads the compose file as `docker compose` would.
-func load(t *testing.T) *types.Project {
-	t.Helper()
-	details := types.ConfigDetails{
-		WorkingDir:  root,
-		ConfigFiles: []types.ConfigFile{{Filename: root + "/docker-compose.yml"}},
-	}
-	project, err := loader.LoadWithContext(t.Context(), details)
-	if err != nil {
-		t.Fatalf("docker-compose.yml does not load: %v", err)
-	}
-	return project
-}
-
 // variable is an environment variable of a service, which has to be there.
-func variable(t *testing.T, service types.ServiceConfig, key string) string {
+func variable(t *testing.T, of *service, key string) string {
 	t.Helper()
-	value, ok := service.Environment[key]
-	if !ok || value == nil {
-		t.Fatalf("%s: %s is not set", service.Name, key)
+	value, ok := of.Environment[key]
+	if !ok {
+		t.Fatalf("%s is not set", key)
 	}
-	return *value
+	return value
 }
 
 // settings are what the consumer does when it is told nothing.
