@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -97,14 +98,22 @@ func (h *Hunter) isSound(ctx context.Context, l layer) error {
 
 // test runs a layer, and returns the test that failed, if any.
 func (h *Hunter) test(ctx context.Context, l layer, overlay string) (string, error) {
-	cmd := command(ctx, h.Root, l.arguments(overlay)...)
+	arguments := l.arguments(overlay)
+	rapid, err := drawCases(ctx, h.Root, l.packages)
+	if err != nil {
+		return "", err
+	}
+	if rapid {
+		arguments = append(arguments, noFailFile)
+	}
+	cmd := command(ctx, h.Root, arguments...)
 	cmd.Env = l.environment()
 	if l.real && len(l.packages) == 1 && l.packages[0] == app {
 		cmd.Env = append(cmd.Env, "REQUIRE_SERVERS=1")
 	}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	err = cmd.Run()
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
@@ -116,6 +125,25 @@ func (h *Hunter) test(ctx context.Context, l layer, overlay string) (string, err
 		return "", fmt.Errorf("go %s: %w: %s", strings.Join(cmd.Args[1:], " "), err, strings.TrimSpace(stderr.String()))
 	}
 	return test, nil
+}
+
+// noFailFile keeps rapid from leaving a file in the source for each case that a
+// bug fails; later runs would begin with them.
+const noFailFile = "-rapid.nofailfile"
+
+// drawCases reports whether the tests of all packages are linked with rapid: to
+// others its flags are unknown.
+func drawCases(ctx context.Context, root string, packages []string) (bool, error) {
+	for _, name := range packages {
+		out, err := command(ctx, root, "list", "-test", "-deps", name).Output()
+		if err != nil {
+			return false, fmt.Errorf("list what the tests of %s are made of: %w", name, err)
+		}
+		if !slices.Contains(strings.Fields(string(out)), "pgregory.net/rapid") {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // failed reads what `go test -json` says, and returns the first test that

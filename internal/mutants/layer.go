@@ -45,7 +45,7 @@ func layers(b Bug) []layer {
 	if b.Look != "" {
 		all = append(all, layer{name: system, packages: []string{app}, look: b.Look})
 	}
-	all = append(all, layer{name: system, packages: []string{"./contract", app}})
+	all = append(all, layer{name: system, packages: []string{"./contract"}}, layer{name: system, packages: []string{app}})
 	if hasServers() {
 		all = append(all, layer{name: servers, packages: []string{app}, look: b.Look, real: true})
 	}

@@ -130,3 +130,17 @@ func TestABugThatDoesNotApplyOrCompileIsAnError(t *testing.T) {
 		})
 	}
 }
+
+// The flag that keeps rapid from writing is unknown to tests without it.
+func TestOnlyTestsThatDrawCasesAreToldNotToKeepThem(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{"./internal/lock": true, "./contract": true, app: false} {
+		got, err := drawCases(t.Context(), source(t), []string{name})
+		if err != nil || got != want {
+			t.Errorf("%s: got %t and %v, want %t", name, got, err, want)
+		}
+	}
+	if got, err := drawCases(t.Context(), source(t), []string{"./internal/lock", app}); got || err != nil {
+		t.Errorf("one with and one without: got %t and %v", got, err)
+	}
+}
