@@ -56,7 +56,7 @@ func (*member) Retried(string)                      {}
 func (*member) LockWaited(time.Duration)            {}
 func (*member) LockHeld(time.Duration)              {}
 func (*member) LockFailed(string)                   {}
-func (*member) Waiting(int)                         {}
+func (*member) InFlight(int)                        {}
 func (*member) Busy(int)                            {}
 func (*member) Paused(string, error)                {}
 func (*member) Sent(string, int, error)             {}

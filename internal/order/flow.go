@@ -119,7 +119,7 @@ type Flow struct {
 	tenures   tenures
 	unlocking sync.WaitGroup // tenures that are being given back
 	busy      atomic.Int32   // workers that hold a batch
-	waiting   atomic.Int64   // events submitted and not yet settled
+	inFlight  atomic.Int64   // events submitted and not yet settled
 }
 
 // NewFlow returns a flow that takes events once Run is called.
@@ -148,7 +148,7 @@ func (f *Flow) Submit(ctx context.Context, m Message, marker Marker) error {
 	if err != nil {
 		return fmt.Errorf("submit %s/%d@%d: %w", m.Topic, m.Partition, m.Offset, err)
 	}
-	f.deps.Observer.Waiting(int(f.waiting.Add(1)))
+	f.deps.Observer.InFlight(int(f.inFlight.Add(1)))
 	return nil
 }
 
@@ -188,7 +188,7 @@ func (f *Flow) Run(ctx context.Context) error {
 	err := group.Wait()
 	f.unlocking.Wait()
 	f.pauses.end()
-	f.deps.Observer.Waiting(0)
+	f.deps.Observer.InFlight(0)
 	f.deps.Observer.Busy(0)
 	return err
 }

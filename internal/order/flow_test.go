@@ -49,7 +49,7 @@ func (w *watcher) LockHeld(d time.Duration) {
 
 func (*watcher) Applied(int, time.Duration) {}
 func (*watcher) LockWaited(time.Duration)   {}
-func (*watcher) Waiting(int)                {}
+func (*watcher) InFlight(int)               {}
 func (*watcher) Busy(int)                   {}
 
 // Retried and LockFailed hold the flow to the reasons that it promises: metrics

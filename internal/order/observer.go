@@ -80,8 +80,8 @@ type Observer interface {
 	// LockFailed reports a lock that was not obtained, lost, or not given back,
 	// and why: one of LockReasons.
 	LockFailed(reason string)
-	// Waiting reports how many messages are read and not yet settled.
-	Waiting(messages int)
+	// InFlight reports how many messages are read and not yet settled.
+	InFlight(messages int)
 	// Busy reports how many workers hold a batch.
 	Busy(workers int)
 	// Paused reports that work stands still because of a dependency (err says

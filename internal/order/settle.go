@@ -64,7 +64,7 @@ func (f *Flow) settle(ctx context.Context, b *batch) error {
 		f.deps.Observer.Settled(ends[i].settlement)
 	}
 	f.sched.finish(b)
-	f.deps.Observer.Waiting(int(f.waiting.Add(-int64(len(ends)))))
+	f.deps.Observer.InFlight(int(f.inFlight.Add(-int64(len(ends)))))
 	return nil
 }
 

@@ -40,8 +40,8 @@ func (o observer) LockHeld(time.Duration) {}
 // LockFailed implements order.Observer.
 func (o observer) LockFailed(reason string) { o.mark("lock " + reason) }
 
-// Waiting implements order.Observer.
-func (o observer) Waiting(int) {}
+// InFlight implements order.Observer.
+func (o observer) InFlight(int) {}
 
 // Busy implements order.Observer.
 func (o observer) Busy(int) {}

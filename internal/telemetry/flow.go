@@ -134,8 +134,8 @@ func (m *flowMetrics) LockHeld(d time.Duration) { m.lockHold.Observe(d.Seconds()
 // LockFailed implements order.Observer.
 func (m *flowMetrics) LockFailed(reason string) { m.lockFailures.get(reason).Inc() }
 
-// Waiting implements order.Observer.
-func (m *flowMetrics) Waiting(messages int) { m.inflight.Set(float64(messages)) }
+// InFlight implements order.Observer.
+func (m *flowMetrics) InFlight(messages int) { m.inflight.Set(float64(messages)) }
 
 // Busy implements order.Observer.
 func (m *flowMetrics) Busy(workers int) { m.busy.Set(float64(workers)) }

@@ -29,7 +29,7 @@ func exercised() *Metrics {
 	m.LockWaited(time.Millisecond)
 	m.LockHeld(25 * time.Millisecond)
 	m.LockFailed(order.LockTimeout)
-	m.Waiting(7)
+	m.InFlight(7)
 	m.Busy(1)
 	m.Paused(DependencyDatabase, errors.New("gone"))
 	m.Consumed("orders", 3, 5)
