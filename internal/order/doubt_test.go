@@ -54,13 +54,13 @@ func TestRowsHeldForLong(t *testing.T) {
 		for attempt := 1; attempt <= 5; attempt++ {
 			task := newTask(m, unmarked{}, appended, 0)
 			task.delivery.Attempt = attempt
-			if messages, s := f.failed(task, stock.ErrBusy); s.Outcome != settledRetried || messages[0].Topic != f.cfg.Topics.Tiers[0].Topic {
+			if messages, s := f.failed(task, stock.ErrBusy); s.Outcome != SettledRetried || messages[0].Topic != f.cfg.Topics.Tiers[0].Topic {
 				t.Errorf("attempt %d: %s, to %s", attempt, s.Outcome, messages[0].Topic)
 			}
 		}
 		task := newTask(m, unmarked{}, appended, 0)
 		task.delivery.Attempt = 2
-		if _, s := f.failed(task, ErrGoodsUnknown); s.Outcome != settledDead {
+		if _, s := f.failed(task, ErrGoodsUnknown); s.Outcome != SettledDead {
 			t.Errorf("goods that are not in the catalogue: %s", s.Outcome)
 		}
 	})

@@ -187,7 +187,7 @@ func (f *Flow) Run(ctx context.Context) error {
 	})
 	err := group.Wait()
 	f.unlocking.Wait()
-	f.pauses.end()
+	f.pauses.liftAll()
 	f.deps.Observer.InFlight(0)
 	f.deps.Observer.Busy(0)
 	return err

@@ -26,7 +26,7 @@ func (w *watcher) Settled(s Settlement) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.settled++
-	if s.Outcome == settledRetried {
+	if s.Outcome == SettledRetried {
 		w.retried++
 	}
 }

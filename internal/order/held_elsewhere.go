@@ -60,7 +60,7 @@ func (e heldElsewhere) among(goods []string) []string {
 // with the others: what this look locks is given back, because nobody may wait for
 // some goods while holding others.
 func (h *hold) avoid(ctx context.Context, b *batch, refused refusedGoods) {
-	if !h.flow.gate.open(h.flow.cfg.LockRequired) {
+	if !h.flow.gate.isOpen(h.flow.cfg.LockRequired) {
 		return
 	}
 	tenures := &h.flow.tenures

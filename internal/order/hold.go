@@ -71,10 +71,10 @@ func (f *Flow) hold(ctx context.Context, b *batch) *hold {
 		return h
 	}
 	begin := time.Now()
-	if !f.tenures.open(ctx) {
+	if !f.tenures.takeDoor(ctx) {
 		return h // the transaction finds out that it is told to stop
 	}
-	defer f.tenures.shut()
+	defer f.tenures.leaveDoor()
 	refused := make(refusedGoods)
 	h.avoid(ctx, b, refused)
 	if !h.join(ctx) && ctx.Err() == nil {
@@ -183,12 +183,12 @@ func wants(t *task, goods string) bool {
 func (h *hold) acquire(ctx context.Context, budget time.Duration) error {
 	f := h.flow
 	f.tenures.yield(ctx)
-	for n := 1; f.gate.open(f.cfg.LockRequired); n++ {
+	for n := 1; f.gate.isOpen(f.cfg.LockRequired); n++ {
 		lease, err := h.lock(ctx, h.goods, budget)
 		if err == nil {
 			h.use(f.tenures.begin(lease, h.goods))
 			h.tenure.wanted = lease.Waited()
-			f.pauses.over(DependencyRedis)
+			f.pauses.lift(DependencyRedis)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -199,7 +199,7 @@ func (h *hold) acquire(ctx context.Context, budget time.Duration) error {
 		}
 		f.deps.Observer.LockFailed(LockRedisDown)
 		if !f.cfg.LockRequired {
-			f.gate.shut()
+			f.gate.close()
 			return nil
 		}
 		f.pauses.on(DependencyRedis, err)
@@ -275,10 +275,10 @@ func (h *hold) renew(ctx context.Context) {
 	default:
 		return
 	}
-	if !h.flow.tenures.open(ctx) {
+	if !h.flow.tenures.takeDoor(ctx) {
 		return
 	}
-	defer h.flow.tenures.shut()
+	defer h.flow.tenures.leaveDoor()
 	if !h.join(ctx) && ctx.Err() == nil {
 		// An error means that somebody else holds the goods now. The batch goes
 		// on without a lease: it has been decided to be run, and the row locks
@@ -294,13 +294,15 @@ type lockGate struct {
 	until time.Time
 }
 
-func (g *lockGate) open(required bool) bool {
+// isOpen reports whether the lock may be asked; where it is required, always.
+func (g *lockGate) isOpen(required bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return required || !g.now().Before(g.until)
 }
 
-func (g *lockGate) shut() {
+// close keeps the lock from being asked for gateShut.
+func (g *lockGate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.until = g.now().Add(gateShut)

@@ -18,22 +18,24 @@ func (p *pauses) on(dependency string, err error) {
 	p.observer.Paused(dependency, err)
 }
 
-// end tells the observer that nothing is held up any more by a flow that is
-// over: the next one has pauses of its own, and would not know of these.
-func (p *pauses) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for dependency := range p.down {
-		p.observer.Paused(dependency, nil)
-	}
-	clear(p.down)
-}
-
-func (p *pauses) over(dependency string) {
+// lift is called with every try that succeeds: a pause because of this
+// dependency, if there is one, has ended.
+func (p *pauses) lift(dependency string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.down[dependency] {
 		delete(p.down, dependency)
 		p.observer.Paused(dependency, nil)
 	}
+}
+
+// liftAll is called when the flow is over, which holds nothing up any more: the
+// next one has pauses of its own, and would not know of these.
+func (p *pauses) liftAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for dependency := range p.down {
+		p.observer.Paused(dependency, nil)
+	}
+	clear(p.down)
 }

@@ -101,7 +101,7 @@ func (f *Flow) publish(ctx context.Context, messages []Message) error {
 			return err
 		}
 	}
-	f.pauses.over(DependencyKafka)
+	f.pauses.lift(DependencyKafka)
 	return nil
 }
 

@@ -82,8 +82,8 @@ func newTenures(budget time.Duration) tenures {
 	return tenures{door: make(chan struct{}, 1), most: budget / keepShare, elsewhere: make(heldElsewhere)}
 }
 
-// open takes the door, and reports false if ctx ends first.
-func (s *tenures) open(ctx context.Context) bool {
+// takeDoor waits for the door, and reports false if ctx ends first.
+func (s *tenures) takeDoor(ctx context.Context) bool {
 	select {
 	case s.door <- struct{}{}:
 		return true
@@ -92,8 +92,8 @@ func (s *tenures) open(ctx context.Context) bool {
 	}
 }
 
-// shut gives the door back.
-func (s *tenures) shut() { <-s.door }
+// leaveDoor lets the next batch have the door.
+func (s *tenures) leaveDoor() { <-s.door }
 
 // begin makes a tenure of the first lease, with one batch in it.
 func (s *tenures) begin(lease Lease, goods []string) *tenure {

@@ -133,7 +133,7 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 		begin := time.Now()
 		decisions, err := f.attempt(ctx, h, requests)
 		if err == nil {
-			f.pauses.over(DependencyDatabase)
+			f.pauses.lift(DependencyDatabase)
 			return decisions, nil
 		}
 		if ctx.Err() != nil {
@@ -143,7 +143,7 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 		doubt := inDoubt(tasks, err)
 		if doubt && fate == Again && again+1 >= againMost {
 			// The COMMIT that was not answered may be what holds the rows.
-			fate, why = Pause, "database"
+			fate, why = Pause, DependencyDatabase
 		}
 		switch fate {
 		case Again:
