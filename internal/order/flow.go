@@ -99,8 +99,10 @@ type FlowDeps struct {
 	Locker    Locker // nil: no lock, the database's row locks alone
 	Publisher Publisher
 	Observer  Observer
-	Now       func() time.Time
-	Crash     crash.Hook // nil: nobody wants a crash
+	// Now is the wall clock, which may jump: ages of events and times in messages
+	// come from it. What lasts is measured by the monotonic clock.
+	Now   func() time.Time
+	Crash crash.Hook // nil: nobody wants a crash
 }
 
 // Flow takes events in and settles each of them exactly once, or leaves it
@@ -130,11 +132,10 @@ func NewFlow(cfg FlowConfig, deps FlowDeps) *Flow {
 		hurry:    hurry,
 		cfg:      cfg,
 		deps:     deps,
-		sched:    newScheduler(cfg.Scheduler, deps.Now),
+		sched:    newScheduler(cfg.Scheduler, time.Now),
 		settling: make(chan *batch, cfg.Workers),
 		breaker:  newBreaker(cfg.Breaker),
 		pauses:   pauses{observer: deps.Observer, down: make(map[string]bool)},
-		gate:     lockGate{now: deps.Now},
 		tenures:  newTenures(cfg.LockBudget),
 	}
 }

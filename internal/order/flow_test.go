@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,7 @@ type watcher struct {
 	paused  map[string]error
 	settled int
 	retried int           // of those settled, sent to a tier
+	took    time.Duration // of the last one settled
 	kept    time.Duration // the longest that goods were locked
 }
 
@@ -29,6 +31,7 @@ func (w *watcher) Settled(s Settlement) {
 	if s.Outcome == SettledRetried {
 		w.retried++
 	}
+	w.took = s.Took
 }
 
 func (w *watcher) Paused(dependency string, err error) {
@@ -61,6 +64,14 @@ func mustBeOneOf(reason string, promised []string) {
 	if !slices.Contains(promised, reason) {
 		panic(fmt.Sprintf("the flow reports %q, which is none of %q", reason, promised))
 	}
+}
+
+// lockAway is a lock service that never answers.
+type lockAway struct{ asked atomic.Int64 }
+
+func (l *lockAway) Lock(context.Context, []string) (Lease, error) {
+	l.asked.Add(1)
+	return nil, ErrLockUnavailable
 }
 
 // ledgerFunc is a ledger in one function.
@@ -155,6 +166,36 @@ func TestFlow(t *testing.T) {
 			err := f.Run(t.Context())
 			if err != nil || w.settled != 100 {
 				t.Errorf("settled %d: %v", w.settled, err)
+			}
+		})
+	})
+
+	t.Run("a clock that is put back stops nothing", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			var (
+				w     = &watcher{paused: make(map[string]error)}
+				away  lockAway
+				back  atomic.Int64
+				clock = func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }
+			)
+			f := NewFlow(FlowConfig{
+				Topics: NewTopics("in", "g", nil), Group: "g", Workers: 1,
+				Scheduler: schedulerConfig(), LockBudget: time.Second, TransactionTimeout: time.Second,
+			}, FlowDeps{Ledger: ledgerFunc(deductAll), Locker: &away, Publisher: confirmed{}, Observer: w, Now: clock})
+			ended := make(chan error, 1)
+			go func() { ended <- f.Run(t.Context()) }()
+			submitEvents(t, f, 1)
+			synctest.Wait()
+			back.Store(int64(time.Hour))
+			time.Sleep(gateShut)
+			submitEvents(t, f, 1)
+			f.Drain()
+			if err := <-ended; err != nil || away.asked.Load() != 2 {
+				t.Errorf("the lock was asked %d times, want once before and once after: %v", away.asked.Load(), err)
+			}
+			if w.took < 0 || w.took > gateShut {
+				t.Errorf("an event took %s from hand-over to settlement", w.took)
 			}
 		})
 	})

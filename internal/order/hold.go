@@ -289,7 +289,6 @@ func (h *hold) renew(ctx context.Context) {
 
 // lockGate keeps a lock that does not answer from being asked every time.
 type lockGate struct {
-	now   func() time.Time
 	mu    sync.Mutex
 	until time.Time
 }
@@ -298,12 +297,12 @@ type lockGate struct {
 func (g *lockGate) isOpen(required bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return required || !g.now().Before(g.until)
+	return required || !time.Now().Before(g.until)
 }
 
 // close keeps the lock from being asked for gateShut.
 func (g *lockGate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.until = g.now().Add(gateShut)
+	g.until = time.Now().Add(gateShut)
 }

@@ -60,7 +60,7 @@ func (f *Flow) settle(ctx context.Context, b *batch) error {
 		t := ends[i].task
 		t.marker.Done(t.message.Offset)
 		ends[i].settlement.Age = now.Sub(t.message.Time)
-		ends[i].settlement.Took = now.Sub(t.since)
+		ends[i].settlement.Took = time.Since(t.since)
 		f.deps.Observer.Settled(ends[i].settlement)
 	}
 	f.sched.finish(b)

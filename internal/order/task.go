@@ -26,14 +26,15 @@ type task struct {
 	doubt    bool           // a COMMIT of it was never answered; set by the worker
 	marker   Marker
 	bytes    int       // what it costs while it waits
-	since    time.Time // when it was submitted
+	since    time.Time // when it was submitted, by the monotonic clock
 	taken    bool      // the walk under way takes it; the scheduler's own
 }
 
 // newTask decodes a message. It never fails: an event that cannot be used is a
-// task with a fault, because it needs an end like every other.
+// task with a fault, because it needs an end like every other. now is the wall
+// clock's, which the event's age is taken by.
 func newTask(m Message, marker Marker, now time.Time, horizon time.Duration) *task {
-	t := &task{message: m, marker: marker, since: now}
+	t := &task{message: m, marker: marker, since: time.Now()}
 	t.delivery = ParseDelivery(&t.message)
 	t.event, t.fault = Decode(&t.message)
 	if t.fault == nil {
