@@ -16,8 +16,8 @@ import (
 
 // queriesCommand measures stock queries from the cache and from the database.
 type queriesCommand struct {
-	Redis    []string `name:"redis-url" env:"REDIS_URL" default:"redis://localhost:6379/0" help:"Redis, or several, comma-separated."`
-	Database string   `name:"database-url" env:"DATABASE_URL" default:"mysql://orders:orders@localhost:3306/orders" help:"MySQL or MariaDB server: mysql://user:password@host:port/database. A database of the benchmark's own is made beside the one that is named."`
+	Redis    string `name:"redis-url" env:"REDIS_URL" default:"redis://localhost:6379/0" help:"Redis."`
+	Database string `name:"database-url" env:"DATABASE_URL" default:"mysql://orders:orders@localhost:3306/orders" help:"MySQL or MariaDB server: mysql://user:password@host:port/database. A database of the benchmark's own is made beside the one that is named."`
 
 	Goods       int           `default:"1000" help:"Goods in the catalogue, all asked for alike."`
 	Connections int           `default:"64" help:"Connections that ask, each one question after the other."`
@@ -34,13 +34,16 @@ func (c *queriesCommand) Run(ctx context.Context, s *app.Session) error {
 	if c.Goods < 1 || c.Connections < 1 || c.Repeat < 1 || c.Rate < 0 || c.Warm < 0 || c.For <= 0 {
 		return app.Failure(app.ExitUsage, errors.New("goods, connections and repetitions are at least 1, times are positive"), "bench queries --help")
 	}
+	if err := oneRedis(c.Redis); err != nil {
+		return app.Failure(app.ExitUsage, err, "bench queries --help")
+	}
 	if c.CPUProfile != "" {
 		if err := os.MkdirAll(c.CPUProfile, 0o755); err != nil {
 			return app.Failure(app.ExitUsage, err, "bench queries --help")
 		}
 	}
 	rows, err := bench.Queries{
-		RedisURL: c.Redis[0], DatabaseURL: c.Database, Goods: c.Goods, Connections: c.Connections,
+		RedisURL: c.Redis, DatabaseURL: c.Database, Goods: c.Goods, Connections: c.Connections,
 		Rate: c.Rate, Warm: c.Warm, For: c.For, Rounds: c.Repeat, Profiles: c.CPUProfile, Say: s.Say,
 	}.Run(ctx)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 // runCommand measures the rows that are asked for.
 type runCommand struct {
 	Brokers  []string `name:"kafka-brokers" env:"KAFKA_BROKERS" default:"localhost:9092" help:"Brokers to begin with, host:port, comma-separated."`
-	Redis    []string `name:"redis-url" env:"REDIS_URL" default:"redis://localhost:6379/0" help:"Redis, or several, comma-separated."`
+	Redis    string   `name:"redis-url" env:"REDIS_URL" default:"redis://localhost:6379/0" help:"Redis: one, because a quorum would cost all ways with a lock the same."`
 	Database string   `name:"database-url" env:"DATABASE_URL" default:"mysql://orders:orders@localhost:3306/orders" help:"MySQL or MariaDB server: mysql://user:password@host:port/database. Databases of the benchmark's own are made beside the one that is named."`
 
 	Rows   string `default:"." help:"Regular expression of the rows to measure; --list shows them."`
@@ -49,7 +50,7 @@ func (c *runCommand) Run(ctx context.Context, s *app.Session) error {
 		return app.Failure(app.ExitUsage, err, "bench --help")
 	}
 	world, err := bench.Open(ctx, bench.Config{
-		Servers:    bench.Servers{Kafka: app.KafkaSettings{Brokers: c.Brokers}, RedisURL: c.Redis[0], DatabaseURL: c.Database},
+		Servers:    bench.Servers{Kafka: app.KafkaSettings{Brokers: c.Brokers}, RedisURL: c.Redis, DatabaseURL: c.Database},
 		Measure:    bench.InProcess,
 		Say:        s.Say,
 		Statements: c.Statements,
@@ -75,11 +76,23 @@ func (c *runCommand) check() error {
 			return fmt.Errorf("numbers of orders and repetitions are at least 1, got %d", n)
 		}
 	}
+	if err := oneRedis(c.Redis); err != nil {
+		return err
+	}
 	if c.LatencyFor <= 0 || c.LatencyWarm < 0 {
 		return errors.New("a load lasts for some time")
 	}
 	if c.CPUProfile != "" {
 		return os.MkdirAll(c.CPUProfile, 0o755)
+	}
+	return nil
+}
+
+// oneRedis refuses the list that a consumer would take: with the first of it the
+// rest would be measured by nobody, and nobody told.
+func oneRedis(url string) error {
+	if n := strings.Count(url, ",") + 1; n > 1 {
+		return fmt.Errorf("redis-url: the benchmark measures one Redis, got %d; give it one of them (REDIS_URL)", n)
 	}
 	return nil
 }
