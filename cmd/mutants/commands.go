@@ -14,12 +14,9 @@ import (
 	"orderconsumer/internal/mutants"
 )
 
-// root is where scripts/mutants starts the program.
-func root() (string, error) { return os.Getwd() }
-
 // load reads the bugs, and keeps those that are named.
 func load(names []string) (where string, all, chosen []mutants.Bug, err error) {
-	where, err = root()
+	where, err = os.Getwd() // where scripts/mutants starts the program
 	if err == nil {
 		all, err = mutants.Bugs(where)
 	}

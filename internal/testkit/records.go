@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"orderconsumer/internal/stock/ledger"
@@ -19,10 +18,7 @@ const deleteTimeoutMillis = 10_000
 // retention does. Our own client cannot: it has no use for it.
 func (s *Servers) DeleteRecords(t testing.TB, topic string, partition int32, before int64) {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...))
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := connect(t, s.Brokers...)
 	defer client.Close()
 	req := kmsg.NewPtrDeleteRecordsRequest()
 	req.TimeoutMillis = deleteTimeoutMillis
@@ -64,10 +60,7 @@ func (s *Servers) Exec(t testing.TB, fn func(exec func(query string, args ...any
 // name=value. Our own client sets none.
 func (s *Servers) CreateTopic(t testing.TB, topic string, configs ...string) {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...))
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := connect(t, s.Brokers...)
 	defer client.Close()
 	asked := kmsg.NewCreateTopicsRequestTopic()
 	asked.Topic, asked.NumPartitions, asked.ReplicationFactor = topic, 1, 1
@@ -95,11 +88,7 @@ func (s *Servers) deleteTopic(t testing.TB, topic string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), deleteTimeoutMillis*time.Millisecond)
 	defer cancel()
-	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...))
-	if err != nil {
-		t.Error(err)
-		return
-	}
+	client := connect(t, s.Brokers...)
 	defer client.Close()
 	req := kmsg.NewPtrDeleteTopicsRequest()
 	req.TimeoutMillis = deleteTimeoutMillis

@@ -19,8 +19,8 @@ const (
 	scramIterations = 4096
 )
 
-// AlterScram makes a user of the real brokers, known by both ways of SCRAM.
-func AlterScram(t testing.TB, user, password string) {
+// alterScram makes a user of the real brokers, known by both ways of SCRAM.
+func alterScram(t testing.TB, user, password string) {
 	t.Helper()
 	client := admin(t)
 	defer client.Close()
@@ -51,7 +51,13 @@ func hashed(mechanism int8, password string, salt []byte, size int) ([]byte, err
 // admin is somebody who may do everything: whoever comes through the plain port.
 func admin(t testing.TB) *kgo.Client {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(env(t, "KAFKA_BROKERS"), ",")...))
+	return connect(t, strings.Split(env(t, "KAFKA_BROKERS"), ",")...)
+}
+
+// connect is a client that can do what ours has no use for. The caller closes it.
+func connect(t testing.TB, brokers ...string) *kgo.Client {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
 	must(t, err)
 	return client
 }

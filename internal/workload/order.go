@@ -33,14 +33,12 @@ type plan struct {
 	broken    bool // a broken event follows
 }
 
-// Cancellation says whether and when an order is cancelled.
+// Cancellation says when an order is cancelled; 0: it stands.
 type Cancellation uint8
 
 const (
-	// NotCancelled: the order stands.
-	NotCancelled Cancellation = iota
 	// CancelledAfter: the cancellation is sent after the order.
-	CancelledAfter
+	CancelledAfter Cancellation = iota + 1
 	// CancelledBefore: the cancellation is sent before the order.
 	CancelledBefore
 )
@@ -52,20 +50,6 @@ type Order struct {
 	Lines      []stock.Line
 	Cancelled  Cancellation
 	Duplicated bool
-}
-
-// Ends are the states that the order may come to when all its events have been
-// worked on; the usual ones come first. A retry can let a cancellation and its
-// order change places.
-func (o Order) Ends() []stock.State {
-	switch o.Cancelled {
-	case CancelledAfter:
-		return []stock.State{stock.Released, stock.Rejected, stock.Voided}
-	case CancelledBefore:
-		return []stock.State{stock.Voided, stock.Released, stock.Rejected}
-	default:
-		return []stock.State{stock.Deducted, stock.Rejected}
-	}
 }
 
 // Orders yields the truth about every order, in the order of creation.
@@ -86,20 +70,6 @@ func (w *Workload) Orders() iter.Seq[Order] {
 			}
 		}
 	}
-}
-
-// OrderNumber is the reverse of an order's id: its place in Orders, counted
-// from zero. ok is false for an id that is none of this workload's.
-func (w *Workload) OrderNumber(id string) (n int, ok bool) {
-	digits, ok := strings.CutPrefix(id, w.cfg.OrderPrefix)
-	if !ok || len(digits) != orderDigits {
-		return 0, false
-	}
-	number, err := strconv.ParseUint(digits, 10, 32)
-	if err != nil || number < 1 || number > uint64(w.cfg.Orders) {
-		return 0, false
-	}
-	return int(number) - 1, true
 }
 
 // orderID is the prefix and eight digits, counted from one.
