@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"orderconsumer/internal/app"
@@ -58,7 +57,7 @@ func (c *joinCommand) join(take context.Context, session session) error {
 	if err == nil && errors.Is(context.Cause(take), errClosing) {
 		session.Say("the demo is closing")
 	}
-	session.Say("%s", settledSummary(instance.Settled(), time.Since(began)))
+	session.Say("this consumer %s", app.Summary(instance.Settled(), time.Since(began)))
 	return err
 }
 
@@ -81,14 +80,4 @@ func (s signpost) stay(ctx context.Context, leave context.CancelCauseFunc, demo 
 			return
 		}
 	}
-}
-
-func settledSummary(counts map[string]int64, took time.Duration) string {
-	total := int64(0)
-	for _, n := range counts {
-		total += n
-	}
-	return fmt.Sprintf("this consumer settled %d events in %s: %d deducted, %d rejected, %d released, %d voided, %d duplicates, %d retried, %d dead",
-		total, took.Round(time.Second), counts["deducted"], counts["rejected"], counts["released"],
-		counts["voided"], counts["duplicate"], counts["retried"], counts["dead"])
 }

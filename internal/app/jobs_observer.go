@@ -67,8 +67,7 @@ func (o jobObserver) JobTrouble(name string, err error) {
 	o.Metrics.JobTrouble(name)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if key := "job " + name; time.Since(o.said[key]) > pauseEvery {
-		o.said[key] = time.Now()
+	if o.rarely("job " + name) {
 		o.log.Warn("job not looked after, trying again", "job", name, "error", err)
 	}
 }

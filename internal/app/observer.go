@@ -26,10 +26,10 @@ type observer struct {
 	mu        sync.Mutex
 	counts    map[string]int64           // settled events by outcome
 	unsettled map[partitionKey]time.Time // of the partitions of this generation; see Unsettled
-	said      map[string]time.Time       // when a pause was last written, by dependency
+	said      map[string]time.Time       // when what goes on was last written; see rarely
 }
 
-// pauseEvery is how often a pause that lasts is written again.
+// pauseEvery is how often something that goes on is written again.
 const pauseEvery = 10 * time.Second
 
 func newObserver(m *telemetry.Metrics, h *telemetry.Health, log *slog.Logger, tap func(order.Settlement)) *observer {
@@ -41,6 +41,16 @@ func newObserver(m *telemetry.Metrics, h *telemetry.Health, log *slog.Logger, ta
 	}
 	h.WatchProgress(o.oldestInFlight)
 	return o
+}
+
+// rarely reports whether something that goes on is to be written now: at first,
+// and again after pauseEvery. o.mu is held.
+func (o *observer) rarely(key string) bool {
+	if time.Since(o.said[key]) <= pauseEvery {
+		return false
+	}
+	o.said[key] = time.Now()
+	return true
 }
 
 // Consumed implements kafka.Observer.
@@ -73,8 +83,7 @@ func (o *observer) Paused(dependency string, err error) {
 		o.log.Info("going on", "dependency", dependency)
 		return
 	}
-	if time.Since(o.said[dependency]) > pauseEvery {
-		o.said[dependency] = time.Now()
+	if o.rarely(dependency) {
 		o.log.Warn("work stands still, trying again", "dependency", dependency, "error", err)
 	}
 }
@@ -84,9 +93,7 @@ func (o *observer) LockFailed(reason string) {
 	o.Metrics.LockFailed(reason)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	const key = "lock "
-	if time.Since(o.said[key+reason]) > pauseEvery {
-		o.said[key+reason] = time.Now()
+	if o.rarely("lock " + reason) {
 		o.log.Warn(lockFailure(reason), "reason", reason)
 	}
 }
@@ -118,8 +125,7 @@ func (o *observer) CacheStore(err error) {
 	case err == nil && !o.said[key].IsZero():
 		delete(o.said, key)
 		o.log.Info("the cache answers again")
-	case err != nil && time.Since(o.said[key]) > pauseEvery:
-		o.said[key] = time.Now()
+	case err != nil && o.rarely(key):
 		o.log.Warn("the cache does not answer; levels come from the database, as many at a time as it allows", "error", err)
 	}
 }

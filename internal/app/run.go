@@ -55,7 +55,7 @@ func (c *runCommand) Run(take context.Context, s *session) error {
 	c.introduce(log, s.name)
 	began := time.Now()
 	err = c.work(take, s, instance)
-	s.say("%s", summary(instance.Settled(), time.Since(began)))
+	s.say("%s", Summary(instance.Settled(), time.Since(began)))
 	return ended(err, c.Group.topics().Dead)
 }
 
@@ -153,13 +153,14 @@ func ended(err error, deadLetters string) error {
 	}
 }
 
-// summary is one line about what was settled.
-func summary(counts map[string]int64, took time.Duration) string {
+// Summary is one line about what an instance has settled (Instance.Settled), and
+// how long it took.
+func Summary(counts map[string]int64, took time.Duration) string {
 	total := int64(0)
 	for _, n := range counts {
 		total += n
 	}
 	return fmt.Sprintf("settled %d events in %s: %d deducted, %d rejected, %d released, %d voided, %d duplicates, %d retried, %d dead",
-		total, took.Round(time.Millisecond), counts["deducted"], counts["rejected"], counts["released"],
-		counts["voided"], counts["duplicate"], counts["retried"], counts["dead"])
+		total, took.Round(time.Millisecond), counts[order.SettledDeducted], counts[order.SettledRejected], counts[order.SettledReleased],
+		counts[order.SettledVoided], counts[order.SettledDuplicate], counts[order.SettledRetried], counts[order.SettledDead])
 }
