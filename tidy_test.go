@@ -121,6 +121,24 @@ func isASCII(s source) []string {
 	return offences
 }
 
+func TestReadmeLinksEveryPage(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := fs.Glob(os.DirFS("."), "docs/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("pages: %v, %v", pages, err)
+	}
+	_, list, _ := strings.Cut(string(readme), "\n## Documentation\n")
+	for _, page := range pages {
+		if !strings.Contains(list, "]("+page+")") {
+			t.Errorf("the list at the end of README.md does not link %s", page)
+		}
+	}
+}
+
 // What depguard does not see: a package that comes by way of another.
 func TestProgramsAreLinkedWithoutFakes(t *testing.T) {
 	t.Parallel()
