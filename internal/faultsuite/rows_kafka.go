@@ -22,6 +22,9 @@ func kafkaRows() []Row {
 			play: freezeServer("kafka", 10*time.Second)},
 		{Number: 13, Name: "freeze-broker-60s", Brokers: 1, Fault: "SIGSTOP of the broker for 60 s", Expect: "resumes",
 			play: freezeServer("kafka", time.Minute)},
+		{Number: 13, Name: "freeze-first-of-three-brokers", Brokers: 3,
+			Fault:  "SIGSTOP of the broker that everybody asks first, one of three; a consumer joins meanwhile",
+			Expect: "work goes on without it, and the group is joined", play: playFreezeFirst},
 		{Number: 14, Name: "partitioned-consumer", Fault: "one of two consumers cut off from the brokers for 15 s, without a word",
 			Expect: "the other one takes over; it comes back", play: playCutOff},
 		{Number: 15, Name: "slow-broker", Fault: "200 to 2000 ms delay each way to the brokers, changing, 20 s",
@@ -137,6 +140,36 @@ func freezeServer(name string, d time.Duration) func(context.Context, *act) erro
 		}
 		return err
 	}
+}
+
+// playFreezeFirst freezes a broker whose address stands first in everybody's
+// settings. It goes on taking connections: its kernel does.
+func playFreezeFirst(ctx context.Context, a *act) error {
+	err := a.begin(ctx, 2)
+	if err != nil {
+		return err
+	}
+	err = a.Servers.Freeze("kafka")
+	if err == nil {
+		err = a.pastNow(ctx, "all partitions going on without the broker")
+	}
+	if err == nil {
+		_, err = a.start()
+	}
+	if err == nil {
+		err = a.members(ctx, 3)
+	}
+	if err == nil {
+		err = a.pastNow(ctx, "and with one more consumer")
+	}
+	err = errors.Join(err, a.Servers.Thaw("kafka"))
+	if err == nil {
+		err = a.wait(ctx, 3*time.Second)
+	}
+	if err == nil && len(a.alive()) != 3 {
+		err = fmt.Errorf("of 3 consumers %d are left", len(a.alive()))
+	}
+	return err
 }
 
 func playCutOff(ctx context.Context, a *act) error {

@@ -68,9 +68,8 @@ func Connect(cfg Config) *Client {
 		},
 		dialer: &kafkago.Dialer{
 			ClientID:      cfg.ClientID,
-			DialFunc:      cfg.Dial,
+			DialFunc:      greeted(cfg),
 			Timeout:       dialTimeout,
-			DualStack:     true,
 			TLS:           cfg.TLS,
 			SASLMechanism: cfg.Login.mechanism,
 		},

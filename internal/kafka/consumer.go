@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -96,7 +95,6 @@ type Consumer struct {
 	newFlow  func() *order.Flow
 	observer Observer
 	log      *slog.Logger
-	closing  sync.WaitGroup // readers of generations that have ended
 }
 
 // NewConsumer returns a member that has not joined yet.
@@ -127,7 +125,6 @@ func (c *Consumer) Run(take, work context.Context) error {
 	if err != nil {
 		return fmt.Errorf("join group %s: %w", c.cfg.Group, err)
 	}
-	defer c.closing.Wait()
 	defer closeSoon(group.Close)
 	defer c.observer.Joined(false)
 	for {
@@ -175,15 +172,6 @@ func (c *Consumer) settleDown(ctx context.Context, g *kafkago.Generation, lived 
 		}
 	}
 	_ = sleep(ctx, joinRest) // an end of ctx is noticed by the caller
-}
-
-// closeLater closes a reader without anybody waiting for it: the partitions could
-// go to their next owner meanwhile.
-func (c *Consumer) closeLater(reader *kafkago.Reader, line *line) {
-	c.closing.Go(func() {
-		line.cut()
-		closeSoon(reader.Close)
-	})
 }
 
 // leave makes the group leave when the current generation's function returns.
@@ -237,31 +225,39 @@ func assigned(g *kafkago.Generation) map[string][]int {
 }
 
 // verify compares the committed offset with what the log still has, and
-// returns where to begin. The client would silently go on at the log's start,
-// or wait for ever behind its end. A cluster that cannot answer yet is asked
-// until it does: to read on unverified is to lose messages without a word.
+// returns where to begin.
 func (c *Consumer) verify(ctx context.Context, topic string, id int, committed int64) (start int64, err error) {
-	if committed < 0 {
-		return kafkago.FirstOffset, nil // no commit yet: everything there is will be read
-	}
-	first, end, err := c.client.bounds(ctx, topic, id)
-	for err != nil {
-		c.log.WarnContext(ctx, "partition not verified, asking again", "topic", topic, "partition", id, "error", err)
-		if sleep(ctx, joinRest) != nil {
-			return 0, ctx.Err()
-		}
-		first, end, err = c.client.bounds(ctx, topic, id)
-	}
-	if committed < first {
+	first, end, err := c.bounds(ctx, topic, id)
+	switch {
+	case err != nil:
+		return 0, err
+	case committed < 0:
+		return first, nil // no commit yet: everything there is will be read
+	case committed < first:
 		return first, c.lost(topic, id, committed, first)
-	}
-	if committed > end {
+	case committed > end:
 		// The log was made anew. What stands in it has not been read, or is known
 		// to the ledger.
-		return kafkago.FirstOffset, c.refuse(fmt.Errorf("%w: %s/%d ends at %d, below the committed offset %d: was the topic created anew?",
+		return first, c.refuse(fmt.Errorf("%w: %s/%d ends at %d, below the committed offset %d: was the topic created anew?",
 			ErrDataLoss, topic, id, end, committed))
 	}
 	return committed, nil
+}
+
+// bounds are the first and the end offset of a partition. A cluster that cannot
+// answer yet is asked until it does, or ctx ends: to read on without knowing is to
+// lose messages without a word.
+func (c *Consumer) bounds(ctx context.Context, topic string, id int) (first, end int64, err error) {
+	for {
+		first, end, err = c.client.bounds(ctx, topic, id)
+		if err == nil {
+			return first, end, nil
+		}
+		c.log.WarnContext(ctx, "partition not verified, asking again", "topic", topic, "partition", id, "error", err)
+		if sleep(ctx, joinRest) != nil {
+			return 0, 0, ctx.Err()
+		}
+	}
 }
 
 // lost reports messages [from, to) that are gone.

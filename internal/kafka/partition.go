@@ -3,32 +3,22 @@ package kafka
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"math"
 	"time"
-
-	kafkago "github.com/segmentio/kafka-go"
 
 	"orderconsumer/internal/crash"
 	"orderconsumer/internal/order"
 )
 
 const (
-	// fetchBytes is the most one request brings. A larger message still comes.
-	fetchBytes = 1 << 20
-	// fetchQueue is how many messages of one partition are read ahead of the
-	// flow. The flow's own queue is what feeds the workers, and is bounded in
-	// bytes; this one is not.
-	fetchQueue = 32
-	// fetchWait is how long the answer to a fetch may take. The client has the
-	// broker hold a request for which there is nothing yet for all of it but a
-	// second, which is left to the network; when the time is up it connects anew and
-	// asks again. At 500 ms a reader got nothing over a link of 125 ms each way.
+	// fetchWait is how long the broker may hold a question for which there is nothing
+	// yet.
 	fetchWait = 2 * time.Second
-	// fetchRest is the wait after a failed fetch, on top of the client's own.
-	fetchRest = 200 * time.Millisecond
-	// closeTimeout bounds the end of a reader: with the broker unreachable the
-	// client's Close can take minutes.
+	// fetchRest is the wait after a failed fetch.
+	fetchRest = 500 * time.Millisecond
+	// closeTimeout bounds the end of what the client closes: with the broker
+	// unreachable that can take minutes.
 	closeTimeout = 2 * time.Second
 )
 
@@ -48,75 +38,71 @@ type partition struct {
 	log      *slog.Logger
 }
 
+// errStopped: the flow takes no more messages.
+var errStopped = errors.New("told to stop")
+
 // run hands the partition's messages to the flow until ctx ends.
 func (p *partition) run(ctx context.Context) error {
 	next, err := p.consumer.verify(ctx, p.topic, p.id, p.start)
+	for err == nil {
+		next, err = p.follow(ctx, next)
+		switch {
+		case ctx.Err() != nil, errors.Is(err, errStopped):
+			return nil
+		case err == nil, errors.Is(err, ErrDataLoss):
+			continue
+		}
+		p.log.WarnContext(ctx, "fetch failed, trying again", "offset", next, "error", err)
+		err = sleep(ctx, fetchRest)
+	}
 	if ctx.Err() != nil {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	line := newLine(p.consumer.client.cfg.Dial)
-	reader := kafkago.NewReader(p.consumer.client.readerConfig(p.topic, p.id, line))
-	defer p.consumer.closeLater(reader, line)
-	err = reader.SetOffset(next)
-	if err != nil {
-		return fmt.Errorf("start %s/%d at %d: %w", p.topic, p.id, next, err)
-	}
-	for {
-		m, err := reader.FetchMessage(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			// The client heals itself; it must only be asked again.
-			p.log.WarnContext(ctx, "fetch failed", "error", err)
-			err = sleep(ctx, fetchRest)
-			if err != nil {
-				return nil // told to stop
-			}
-			continue
-		}
-		if next >= 0 && m.Offset > next {
-			err = p.gap(ctx, next, m.Offset)
-			if err != nil {
-				return err
-			}
-		}
-		next = m.Offset + 1
-		p.consumer.cfg.Crash.At(crash.AfterFetch)
-		err = p.hand(ctx, &m)
-		if err != nil {
-			return nil // told to stop
-		}
-	}
+	return err
 }
 
-// readerConfig reads one partition, outside of any group.
-func (c *Client) readerConfig(topic string, partition int, line *line) kafkago.ReaderConfig {
-	dialer := *c.dialer
-	dialer.DialFunc = line.Dial
-	return kafkago.ReaderConfig{
-		Brokers:         c.cfg.Brokers,
-		Dialer:          &dialer,
-		Topic:           topic,
-		Partition:       partition,
-		MinBytes:        1,
-		MaxBytes:        fetchBytes,
-		MaxWait:         fetchWait,
-		QueueCapacity:   fetchQueue,
-		ReadLagInterval: -1, // the lag of a group's reader is wrong; Positions tells it
+// follow hands over what comes over one connection from next on, until that is of no
+// use any more, and returns where it has come to and why. A reader of the client
+// library would not do: it waits for ever where the log has become shorter, jumps over
+// what retention has taken, ends the process by a panic (see nextOf), and holds
+// messages that nobody counts.
+func (p *partition) follow(ctx context.Context, next int64) (int64, error) {
+	r := Range{Topic: p.topic, Partition: p.id, To: math.MaxInt64}
+	in := intake{endless: true, missing: p.gap, visit: func(m order.Message) error {
+		p.consumer.cfg.Crash.At(crash.AfterFetch)
+		if p.hand(ctx, m) != nil {
+			return errStopped
+		}
+		return nil
+	}}
+	s, err := p.consumer.client.openStream(ctx, r)
+	if err != nil {
+		return next, err
 	}
+	defer s.close()
+	s.wait = fetchWait
+	for err == nil {
+		from := next
+		next, err = s.piece(ctx, next, in)
+		if next < s.end && (err == nil && next == from || errors.Is(err, errPanicked)) {
+			// What the stream cannot tell comes in a step.
+			broken := err
+			r.To = s.end
+			next, err = p.consumer.client.step(ctx, r, next, in)
+			if broken != nil {
+				return next, err
+			}
+		}
+	}
+	return next, err
 }
 
 // hand gives one message to the flow, once it is due.
-func (p *partition) hand(ctx context.Context, m *kafkago.Message) error {
-	message := incoming(m)
+func (p *partition) hand(ctx context.Context, m order.Message) error {
 	if most, isTier := p.consumer.cfg.Delays[p.topic]; isTier {
 		// No longer than the tier's own delay: whoever writes the message writes
 		// its headers and its time too, and must not hold up what is behind it.
-		due := order.ParseDelivery(&message).NotBefore
+		due := order.ParseDelivery(&m).NotBefore
 		err := sleep(ctx, min(time.Until(due), most))
 		if err != nil {
 			return err
@@ -127,7 +113,7 @@ func (p *partition) hand(ctx context.Context, m *kafkago.Message) error {
 		return err
 	}
 	p.consumer.observer.Consumed(p.topic, p.id, 1)
-	return p.flow.Submit(ctx, message, p.mark)
+	return p.flow.Submit(ctx, m, p.mark)
 }
 
 // gap tells a hole that the log may have (compaction)

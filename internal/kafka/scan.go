@@ -57,7 +57,7 @@ func (c *Client) Scan(ctx context.Context, ranges []Range, visit func(order.Mess
 	group, ctx := errgroup.WithContext(ctx)
 	for _, r := range ranges {
 		if r.Messages() > 0 {
-			group.Go(func() error { return c.scan(ctx, r, visit) })
+			group.Go(func() error { return c.scan(ctx, r, c.scanner(r, visit)) })
 		}
 	}
 	return group.Wait()
@@ -73,6 +73,22 @@ const (
 	scanRest     = 100 * time.Millisecond
 )
 
+// intake is where what is read from a range goes.
+type intake struct {
+	// visit takes a message; its error ends the reading.
+	visit func(order.Message) error
+	// missing is told of offsets [from, to) that the log has no messages at: a hole
+	// that it may have, or what retention has taken. Its error ends the reading.
+	missing func(ctx context.Context, from, to int64) error
+	// endless: nothing follows from an answer in which nothing is.
+	endless bool
+}
+
+// scanner is the intake of a scan.
+func (c *Client) scanner(r Range, visit func(order.Message) error) intake {
+	return intake{visit: visit, missing: func(ctx context.Context, from, _ int64) error { return c.removed(ctx, r, from) }}
+}
+
 // scan asks for each piece of the range itself. A reader of the client library
 // would not do: it never says that there is nothing more up to the end of the
 // range, it reads on behind it, and it drops the connection when a broker or a
@@ -80,13 +96,13 @@ const (
 //
 // Most of a range comes in a stream. What the stream cannot tell, and single
 // messages, for which it is not worth a connection, come in steps.
-func (c *Client) scan(ctx context.Context, r Range, visit func(order.Message) error) error {
-	next, err := c.step(ctx, r, r.From, visit)
+func (c *Client) scan(ctx context.Context, r Range, in intake) error {
+	next, err := c.step(ctx, r, r.From, in)
 	for err == nil && next < r.To {
 		from := next
-		next, err = c.stream(ctx, r, from, visit)
+		next, err = c.stream(ctx, r, from, in)
 		if err == nil && next == from {
-			next, err = c.step(ctx, r, from, visit)
+			next, err = c.step(ctx, r, from, in)
 		}
 	}
 	return err
@@ -95,16 +111,20 @@ func (c *Client) scan(ctx context.Context, r Range, visit func(order.Message) er
 // step visits the messages of the next batch that has any, and returns where it has
 // come to. It does not for many of them: the client library sets aside 64 KiB for
 // each batch of such an answer, however small.
-func (c *Client) step(ctx context.Context, r Range, next int64, visit func(order.Message) error) (int64, error) {
+func (c *Client) step(ctx context.Context, r Range, next int64, in intake) (int64, error) {
 	for next < r.To {
-		piece, err := c.fetch(ctx, r, next)
+		piece, err := c.fetch(ctx, r, next, in)
 		if err != nil {
 			return next, fmt.Errorf("read %s/%d: %w", r.Topic, r.Partition, err)
 		}
-		if empty(piece) {
-			return r.To, c.removed(ctx, r, next) // a hole up to the end
+		switch {
+		case !empty(piece):
+		case in.endless:
+			return next, errNothing
+		default:
+			return r.To, in.missing(ctx, next, r.To) // a hole up to the end
 		}
-		after, err := c.visitAll(ctx, r, next, recordsOf(piece, r), visit)
+		after, err := visitAll(ctx, r, next, recordsOf(piece, r), in)
 		if err != nil || after > next {
 			return after, err
 		}
@@ -115,9 +135,12 @@ func (c *Client) step(ctx context.Context, r Range, next int64, visit func(order
 	return next, nil
 }
 
+// errNothing: there should be a message, and none has come.
+var errNothing = errors.New("an answer with nothing in it")
+
 // fetch asks for the batch in which next is, or the first one behind it, until
 // there is an answer or patience ends.
-func (c *Client) fetch(ctx context.Context, r Range, next int64) (*kafkago.FetchResponse, error) {
+func (c *Client) fetch(ctx context.Context, r Range, next int64, in intake) (*kafkago.FetchResponse, error) {
 	for began := time.Now(); ; {
 		piece, err := c.admin.Fetch(ctx, &kafkago.FetchRequest{
 			Topic: r.Topic, Partition: r.Partition, Offset: next,
@@ -132,7 +155,7 @@ func (c *Client) fetch(ctx context.Context, r Range, next int64) (*kafkago.Fetch
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case errors.Is(err, kafkago.OffsetOutOfRange):
-			if loss := c.removed(ctx, r, next); loss != nil {
+			if loss := in.missing(ctx, next, r.To); loss != nil {
 				return nil, loss
 			}
 		}
@@ -187,7 +210,7 @@ func recordsOf(piece *kafkago.FetchResponse, r Range) func() (order.Message, err
 
 // visitAll visits what pull yields until io.EOF or the end of the range, and
 // returns where to go on.
-func (c *Client) visitAll(ctx context.Context, r Range, next int64, pull func() (order.Message, error), visit func(order.Message) error) (int64, error) {
+func visitAll(ctx context.Context, r Range, next int64, pull func() (order.Message, error), in intake) (int64, error) {
 	for next < r.To {
 		m, err := pull()
 		switch {
@@ -198,14 +221,14 @@ func (c *Client) visitAll(ctx context.Context, r Range, next int64, pull func() 
 		case m.Offset < next:
 			continue // a batch comes whole
 		case m.Offset > next:
-			if err := c.removed(ctx, r, next); err != nil {
+			if err := in.missing(ctx, next, min(m.Offset, r.To)); err != nil {
 				return next, err
 			}
 		}
 		if m.Offset >= r.To {
 			return r.To, nil
 		}
-		if err := visit(m); err != nil {
+		if err := in.visit(m); err != nil {
 			return next, err
 		}
 		next = m.Offset + 1

@@ -3,7 +3,9 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -11,27 +13,28 @@ import (
 	"orderconsumer/internal/order"
 )
 
-// streamTimeout bounds the wait for an answer of the stream, and for each message
-// of it.
-const streamTimeout = 10 * time.Second
+const (
+	// streamTimeout bounds the way to a partition's leader, the wait for an answer,
+	// and for each message of it.
+	streamTimeout = 10 * time.Second
+	// fetchBytes is the most one answer brings. A larger message still comes.
+	fetchBytes = 1 << 20
+)
 
 // stream visits what comes over one connection from next on, and returns where it
 // has come to. That nothing comes any more is no error here: why, is found out by
 // who asks for the next step.
-func (c *Client) stream(ctx context.Context, r Range, next int64, visit func(order.Message) error) (int64, error) {
-	conn := c.dialLeader(ctx, r)
-	if conn == nil {
-		return next, nil
+func (c *Client) stream(ctx context.Context, r Range, next int64, in intake) (int64, error) {
+	s, err := c.openStream(ctx, r)
+	if err != nil {
+		return next, nil //nolint:nilerr // the next step says why
 	}
-	defer conn.Close() //nolint:errcheck // it was only read
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
+	defer s.close()
 	for next < r.To {
 		from := next
-		var err error
-		next, err = c.streamPiece(ctx, conn, r, from, visit)
-		if errors.Is(err, errPanicked) {
-			return next, nil // the next step reads what is there by itself
+		next, err = s.piece(ctx, next, in)
+		if errors.Is(err, errAnswer) {
+			return next, nil
 		}
 		if err != nil || next == from {
 			return next, err
@@ -40,37 +43,83 @@ func (c *Client) stream(ctx context.Context, r Range, next int64, visit func(ord
 	return next, nil
 }
 
-// streamPiece visits one answer.
-func (c *Client) streamPiece(ctx context.Context, conn *kafkago.Conn, r Range, next int64, visit func(order.Message) error) (int64, error) {
-	if _, err := conn.Seek(next, kafkago.SeekAbsolute|kafkago.SeekDontCheck); err != nil {
-		return next, nil //nolint:nilerr // the next step says why
+// stream is one connection to the leader of a partition, over which one answer comes
+// after the other. It is for one goroutine.
+type stream struct {
+	r    Range
+	conn *kafkago.Conn
+	stop func() bool
+	wait time.Duration // how long the broker may hold a question
+	end  int64         // of the log, as the last answer says
+}
+
+// openStream connects to the leader of the range's partition; the stream ends with
+// ctx. The client's own patience ends with the connection: after a topic that is
+// gone it would ask for ever.
+func (c *Client) openStream(ctx context.Context, r Range) (*stream, error) {
+	var errs []error
+	for _, n := range rand.Perm(len(c.cfg.Brokers)) {
+		dialing, cancel := context.WithTimeout(ctx, streamTimeout)
+		conn, err := c.dialer.DialLeader(dialing, "tcp", c.cfg.Brokers[n], r.Topic, r.Partition)
+		cancel()
+		if err == nil {
+			return &stream{r: r, conn: conn, wait: scanWait,
+				stop: context.AfterFunc(ctx, func() { _ = conn.Close() })}, nil // whoever reads is told
+		}
+		errs = append(errs, err)
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	patient := func() { _ = conn.SetReadDeadline(time.Now().Add(streamTimeout)) } // fails only if the connection has
+	return nil, fmt.Errorf("no way to the leader of %s/%d: %w", r.Topic, r.Partition, errors.Join(errs...))
+}
+
+func (s *stream) close() {
+	s.stop()
+	_ = s.conn.Close() // it was only read
+}
+
+var (
+	// errAnswer: an answer did not come to its end. Its connection is of no use any
+	// more.
+	errAnswer = errors.New("an answer broke off")
+	// errPanicked is the errAnswer of an answer that the client does not understand.
+	errPanicked = fmt.Errorf("%w: the client does not understand it", errAnswer)
+)
+
+// piece visits one answer, in which nothing need be, and returns where to go on. An
+// error that is no errAnswer is the intake's.
+func (s *stream) piece(ctx context.Context, next int64, in intake) (int64, error) {
+	if _, err := s.conn.Seek(next, kafkago.SeekAbsolute|kafkago.SeekDontCheck); err != nil {
+		return next, fmt.Errorf("%w: %w", errAnswer, err)
+	}
+	patient := func() { _ = s.conn.SetReadDeadline(time.Now().Add(streamTimeout)) } // fails only if the connection has
 	patient()
-	batch := conn.ReadBatchWith(kafkago.ReadBatchConfig{MinBytes: 1, MaxBytes: fetchBytes, MaxWait: scanWait})
-	panicked := false
-	next, err := c.visitAll(ctx, r, next, func() (order.Message, error) {
+	batch := s.conn.ReadBatchWith(kafkago.ReadBatchConfig{MinBytes: 1, MaxBytes: fetchBytes, MaxWait: s.wait})
+	s.end = batch.HighWaterMark()
+	var broken error
+	next, err := visitAll(ctx, s.r, next, func() (order.Message, error) {
 		patient() // visiting may take any time
 		m, err := nextOf(batch)
-		panicked = errors.Is(err, errPanicked)
-		if err != nil {
-			return order.Message{}, io.EOF // the end of the answer, or of the connection
+		switch {
+		case err == nil:
+			return incoming(&m), nil
+		case errors.Is(err, errPanicked):
+			broken = err
+		case !errors.Is(err, io.EOF) && !errors.Is(err, kafkago.RequestTimedOut): // the two ways of an answer to end
+			broken = fmt.Errorf("%w: %w", errAnswer, err)
 		}
-		return incoming(&m), nil
-	}, visit)
-	if err == nil && panicked {
-		// It holds its locks: closing it, or asking over its connection again, would
-		// wait for ever.
-		return next, errPanicked
-	}
-	if err == nil && next < r.To {
+		return order.Message{}, io.EOF
+	}, in)
+	if err == nil && !errors.Is(broken, errPanicked) && next < s.r.To {
+		// After a panic the answer holds its locks: to close it would take for ever.
 		_ = batch.Close() // what is wrong shows at the next piece
+	}
+	if err == nil {
+		err = broken
 	}
 	return next, err
 }
-
-// errPanicked ends the use of an answer and of the connection that it came over.
-var errPanicked = errors.New("the client does not understand an answer")
 
 // nextOf is the next message of an answer. Of two empty batches in a row, which a
 // compacted topic may have, the client takes the second for a message, and panics.
@@ -81,23 +130,4 @@ func nextOf(batch *kafkago.Batch) (m kafkago.Message, err error) {
 		}
 	}()
 	return batch.ReadMessage()
-}
-
-// dialLeader connects to the leader of the range's partition; nil if none of the
-// brokers knows a way. The client's own patience ends with the connection: a
-// broker that takes one and then says nothing, or a topic that is gone, it would ask
-// for ever.
-func (c *Client) dialLeader(ctx context.Context, r Range) *kafkago.Conn {
-	for _, broker := range c.cfg.Brokers {
-		dialing, cancel := context.WithTimeout(ctx, streamTimeout)
-		conn, err := c.dialer.DialLeader(dialing, "tcp", broker, r.Topic, r.Partition)
-		cancel()
-		if err == nil {
-			return conn
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-	}
-	return nil
 }
