@@ -3,9 +3,12 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
 
 	"orderconsumer/internal/crash"
 	"orderconsumer/internal/order"
@@ -46,10 +49,13 @@ func (p *partition) run(ctx context.Context) error {
 	next, err := p.consumer.verify(ctx, p.topic, p.id, p.start)
 	for err == nil {
 		next, err = p.follow(ctx, next)
+		if errors.Is(err, kafkago.OffsetOutOfRange) {
+			next, err = p.outside(ctx, next, err)
+		}
 		switch {
 		case ctx.Err() != nil, errors.Is(err, errStopped):
 			return nil
-		case err == nil, errors.Is(err, ErrDataLoss):
+		case err == nil, errors.Is(err, ErrDataLoss), errors.Is(err, errShorter):
 			continue
 		}
 		p.log.WarnContext(ctx, "fetch failed, trying again", "offset", next, "error", err)
@@ -95,6 +101,28 @@ func (p *partition) follow(ctx context.Context, next int64) (int64, error) {
 		}
 	}
 	return next, err
+}
+
+// errShorter ends a generation in which a log has become shorter than what was read
+// of it: a topic deleted and made anew, or the unclean election of a leader. The next
+// one begins with a new watermark, after the commit has been held against the log.
+var errShorter = errors.New("the log has become shorter than what was read of it")
+
+// outside finds out why the log has nothing at next, and returns where to go on;
+// nobody but us looks. It is refused otherwise if the log has next after all.
+func (p *partition) outside(ctx context.Context, next int64, refused error) (int64, error) {
+	first, end, err := p.consumer.bounds(ctx, p.topic, p.id)
+	switch {
+	case err != nil:
+		return next, err
+	case next < first:
+		return first, p.consumer.lost(p.topic, p.id, next, first)
+	case next > end:
+		err = fmt.Errorf("%w: %s/%d ends at %d, and %d is next", errShorter, p.topic, p.id, end, next)
+		p.log.WarnContext(ctx, "joining again", "error", err)
+		return next, err
+	}
+	return next, refused
 }
 
 // hand gives one message to the flow, once it is due.
