@@ -83,7 +83,11 @@ type commitGroup struct {
 
 func newCommitGroup(t *testing.T, partitions int) *commitGroup {
 	t.Helper()
-	servers := testkit.Start(t)
+	return newCommitGroupOn(t, testkit.Start(t), partitions)
+}
+
+func newCommitGroupOn(t *testing.T, servers *testkit.Servers, partitions int) *commitGroup {
+	t.Helper()
 	client := Connect(Config{Brokers: servers.Brokers, ClientID: "commit-test"})
 	t.Cleanup(client.Close)
 	g := &commitGroup{t: t, servers: servers, client: client, name: testkit.Unique("group"), topic: testkit.Unique("committed")}

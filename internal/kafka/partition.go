@@ -144,12 +144,13 @@ func (p *partition) hand(ctx context.Context, m order.Message) error {
 	return p.flow.Submit(ctx, m, p.mark)
 }
 
-// gap tells a hole that the log may have (compaction)
-// from messages that retention took before they were read.
+// gap tells a hole that the log may have (compaction) from messages that retention
+// took before they were read. It waits until it can: what comes behind the gap is
+// settled and committed, and then nobody would look at it again.
 func (p *partition) gap(ctx context.Context, want, got int64) error {
-	first, _, err := p.consumer.client.bounds(ctx, p.topic, p.id)
+	first, _, err := p.consumer.bounds(ctx, p.topic, p.id)
 	if err != nil || first <= want {
-		return nil //nolint:nilerr // cannot tell now; the next assignment checks again
+		return err
 	}
 	return p.consumer.lost(p.topic, p.id, want, min(first, got))
 }
