@@ -183,6 +183,16 @@ func (g *commitGroup) committed() (sum int64) {
 	return sum
 }
 
+// members is what the coordinator says about the group.
+func (g *commitGroup) members() Group {
+	g.t.Helper()
+	group, err := g.client.DescribeGroup(g.t.Context(), g.name)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return group
+}
+
 func TestWhatIsReadAndNotSettledIsNotCommitted(t *testing.T) {
 	t.Parallel()
 	g := newCommitGroup(t, 1)
@@ -255,5 +265,25 @@ func TestARetryWaitsUntilItIsDue(t *testing.T) {
 	wait(t, "a transaction", m.reached)
 	if early := time.Until(due); early > 0 {
 		t.Errorf("it was worked on %s before it was due", early)
+	}
+}
+
+// TestAStopWhileJoiningLeavesNoMemberBehind: the join takes as long as the other
+// member needs to give its partitions up, and longer than a stop does otherwise.
+func TestAStopWhileJoiningLeavesNoMemberBehind(t *testing.T) {
+	t.Parallel()
+	g := newCommitGroup(t, 2)
+	g.send("a", "b")
+	first := g.join()
+	wait(t, "the partitions", first.assigned)
+	wait(t, "a transaction", first.reached) // and it does not come to its end: drained after DrainTimeout
+	second := g.join()
+	for g.members().State != "PreparingRebalance" {
+		wait(t, "the first member to be at work", first.ticks)
+	}
+	second.stop()
+	close(first.free)
+	if n := len(g.members().Members); n > 1 {
+		t.Errorf("%d members are in the group after one of two has left", n)
 	}
 }

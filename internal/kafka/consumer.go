@@ -125,7 +125,7 @@ func (c *Consumer) Run(take, work context.Context) error {
 	if err != nil {
 		return fmt.Errorf("join group %s: %w", c.cfg.Group, err)
 	}
-	defer closeSoon(group.Close)
+	defer c.close(work, group)
 	defer c.observer.Joined(false)
 	for {
 		generation, err := group.Next(take)
@@ -172,6 +172,28 @@ func (c *Consumer) settleDown(ctx context.Context, g *kafkago.Generation, lived 
 		}
 	}
 	_ = sleep(ctx, joinRest) // an end of ctx is noticed by the caller
+}
+
+// close leaves the group. A join that is under way cannot be called off: whoever
+// went without waiting for its end would leave a member behind that is given
+// partitions and reads none, until its session ends. When work ends it is not waited
+// for any longer.
+func (c *Consumer) close(work context.Context, group *kafkago.ConsumerGroup) {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = group.Close() // it has no error
+	}()
+	select {
+	case <-closed:
+		return
+	case <-work.Done():
+	case <-time.After(c.cfg.RebalanceTimeout + commitTimeout): // no join takes longer
+	}
+	select {
+	case <-closed:
+	case <-time.After(closeTimeout):
+	}
 }
 
 // leave makes the group leave when the current generation's function returns.
