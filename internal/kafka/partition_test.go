@@ -94,6 +94,37 @@ func batchAt(offset int64, keys ...string) []byte {
 	return bytes
 }
 
+// TestEmptyBatchesAreReadOver: of such the client makes a panic, or nothing at all.
+func TestEmptyBatchesAreReadOver(t *testing.T) {
+	t.Parallel()
+	g := newFakeGroup(t)
+	const empty = 5
+	for range empty {
+		g.send("compacted")
+	}
+	g.send("a")
+	var met atomic.Bool
+	g.onFetch(func(offset int64) *kmsg.FetchResponseTopicPartition {
+		if offset >= empty {
+			return nil
+		}
+		met.Store(true)
+		told := kmsg.NewFetchResponseTopicPartition()
+		told.HighWatermark, told.LastStableOffset = empty+1, empty+1
+		for at := offset; at < empty; at++ {
+			told.RecordBatches = append(told.RecordBatches, batchAt(at)...)
+		}
+		return &told
+	})
+	m := g.join()
+	close(m.free)
+	wait(t, "the message behind the empty batches", m.reached)
+	m.stop()
+	if n := g.committed(); n != empty+1 || !met.Load() {
+		t.Errorf("%d are committed, want %d; empty batches were answered: %v", n, empty+1, met.Load())
+	}
+}
+
 // TestALogThatBecomesShorterIsReadAnew: a topic that is deleted and made again
 // between two looks of the client has nothing at the position of its reader, and
 // nobody would ever notice.
