@@ -42,6 +42,9 @@ What they found was mended and the row played again; the totals above hold that 
   The database now gives a client up that is silent for 5 s.
 - ` + "`panic`" + `: a panic that came once, while a batch held one event alone, made a dead letter of a good event. It goes through
   the retry tiers now.
+- ` + "`freeze-first-of-three-brokers`" + `: a broker that hangs goes on taking connections, and the group was joined through it
+  again and again: all partitions went on after 99 s, and no other consumer could begin. Only a broker that has answered
+  counts as reached now.
 - ` + "`too-few-files`" + `: an instance that may have 12 files open ended with "an unexpected server error" and was sent to look at the
   brokers. It refuses to start now, and says what is missing; one that has hardly enough warns.
 
