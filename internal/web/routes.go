@@ -1,9 +1,12 @@
 package web
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"net/http/pprof"
 	"path"
+	"strconv"
 	"strings"
 )
 
@@ -69,13 +72,34 @@ func (s *Server) newHandler() http.Handler {
 		return unknownRoute(r, known)
 	}))
 	clean := s.serve(func(w http.ResponseWriter, r *http.Request) error {
+		if err := checkBody(w, r); err != nil {
+			return err
+		}
 		if !isClean(r.URL.EscapedPath()) {
 			return unknownRoute(r, known)
 		}
 		mux.ServeHTTP(w, r)
 		return nil
 	})
-	return http.MaxBytesHandler(strict(s.watch(clean, quiet)), maxBodyBytes)
+	return strict(s.watch(clean, quiet))
+}
+
+// checkBody refuses a body that is too large for one that nobody is going to look
+// at. One that tells its length is refused unread; one that does not, as large as
+// it has become by then, and no later than a request may take.
+func checkBody(w http.ResponseWriter, r *http.Request) error {
+	tooLarge := r.ContentLength > maxBodyBytes
+	r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+	if r.ContentLength < 0 {
+		_, err := io.Copy(io.Discard, r.Body)
+		_, tooLarge = errors.AsType[*http.MaxBytesError](err)
+	}
+	if !tooLarge {
+		return nil // one that broke off is the loss of who sent it
+	}
+	w.Header().Set("Connection", "close") // or the rest of it would be read for the next request
+	return newProblem(http.StatusRequestEntityTooLarge, "body_too_large",
+		"no route reads a body, and one of more than "+strconv.Itoa(maxBodyBytes)+" bytes is not taken")
 }
 
 // isClean reports whether ServeMux takes the path as it is. It redirects any
