@@ -150,6 +150,24 @@ func TestADirtyAuditVoidsTheRow(t *testing.T) {
 	}
 }
 
+// A server that asks for TLS serves nobody who leaves it out.
+func TestEveryConnectionSpeaksTLSAsTheURLSays(t *testing.T) {
+	t.Parallel()
+	cfg, err := serverOf("mysql://orders:p%40ss@db.example/orders?tls=skip-verify&readTimeout=4s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.TLSConfig != "skip-verify" || cfg.Addr != "db.example:3306" || cfg.User != "orders" || cfg.Passwd != "p@ss" {
+		t.Errorf("TLS %q, address %q, user %q, password %q", cfg.TLSConfig, cfg.Addr, cfg.User, cfg.Passwd)
+	}
+	if cfg.DBName != "" || cfg.ReadTimeout != 0 {
+		t.Errorf("database %q, read timeout %s: copying a stock takes its time", cfg.DBName, cfg.ReadTimeout)
+	}
+	if _, err := serverOf("mysql://orders@db.example/orders?tls-ca=/nowhere"); err == nil || !strings.Contains(err.Error(), "tls-ca") {
+		t.Errorf("an authority that is not there: %v", err)
+	}
+}
+
 func breakIt(ctx context.Context, target, statement string) error {
 	u, err := url.Parse(target)
 	if err != nil {

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -103,10 +102,9 @@ func (q Queries) stocked(ctx context.Context) (l *ledger.Ledger, remove func(), 
 	if err != nil {
 		return nil, nil, errors.New("DATABASE_URL: not a URL")
 	}
-	password, _ := u.User.Password()
-	admin, err := sql.Open("mysql", fmt.Sprintf("%s:%s@tcp(%s)/", u.User.Username(), password, u.Host))
+	admin, err := administration(q.DatabaseURL)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open database at %s: %w", u.Host, err)
+		return nil, nil, err
 	}
 	w := &World{
 		servers: Servers{DatabaseURL: q.DatabaseURL}, say: q.Say, admin: admin,

@@ -72,10 +72,11 @@ func openShop(ctx context.Context, target string) (*shop, error) {
 	if err != nil {
 		return nil, errors.New("database URL: not a URL")
 	}
-	cfg := mysql.NewConfig()
-	cfg.Net, cfg.Addr, cfg.DBName = "tcp", u.Host, strings.TrimPrefix(u.Path, "/")
-	cfg.User = u.User.Username()
-	cfg.Passwd, _ = u.User.Password()
+	cfg, err := serverOf(target)
+	if err != nil {
+		return nil, err
+	}
+	cfg.DBName = strings.TrimPrefix(u.Path, "/")
 	cfg.ParseTime, cfg.Loc, cfg.InterpolateParams = true, time.UTC, true
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	_ "github.com/go-sql-driver/mysql" // to create and drop databases
+	"github.com/go-sql-driver/mysql"
 
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/stock/ledger"
@@ -91,17 +91,38 @@ func Open(ctx context.Context, cfg Config) (_ *World, err error) {
 		w.client.Close()
 		return nil, err
 	}
-	u, err := url.Parse(w.servers.DatabaseURL)
-	if err != nil {
-		return nil, errors.New("DATABASE_URL: not a URL")
-	}
-	password, _ := u.User.Password()
-	w.admin, err = sql.Open("mysql", fmt.Sprintf("%s:%s@tcp(%s)/", u.User.Username(), password, u.Host))
+	w.admin, err = administration(w.servers.DatabaseURL)
 	if err != nil {
 		w.client.Close()
-		return nil, fmt.Errorf("open database at %s: %w", u.Host, err)
+		return nil, err
 	}
 	return w, nil
+}
+
+// administration is the server of a URL without its database, for what takes
+// longer than a transaction may.
+func administration(target string) (*sql.DB, error) {
+	cfg, err := serverOf(target)
+	if err != nil {
+		return nil, err
+	}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("configure connection to %s: %w", cfg.Addr, err)
+	}
+	return sql.OpenDB(connector), nil
+}
+
+// serverOf is how the server of a URL is reached, and nothing else of the URL.
+func serverOf(target string) (*mysql.Config, error) {
+	of, err := ledger.Driver(target)
+	if err != nil {
+		return nil, err
+	}
+	cfg := mysql.NewConfig()
+	cfg.Net, cfg.Addr, cfg.User, cfg.Passwd = of.Net, of.Addr, of.User, of.Passwd
+	cfg.TLS, cfg.TLSConfig = of.TLS, of.TLSConfig
+	return cfg, nil
 }
 
 // durable are the database's settings, if a commit that it answers is kept.

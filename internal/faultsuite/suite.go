@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	_ "github.com/go-sql-driver/mysql" // side sessions that kill, lock and freeze
+	"github.com/go-sql-driver/mysql" // side sessions that kill, lock and freeze
 
 	"orderconsumer/internal/drill"
 	"orderconsumer/internal/kafka"
@@ -54,15 +54,18 @@ type Suite struct {
 
 // New opens a suite; Close gives back what it holds.
 func New(cfg Config) (*Suite, error) {
-	u, err := url.Parse(cfg.DatabaseURL)
+	of, err := ledger.Driver(cfg.DatabaseURL)
 	if err != nil {
-		return nil, errors.New("database URL: not a URL")
+		return nil, err
 	}
-	password, _ := u.User.Password()
-	admin, err := sql.Open("mysql", fmt.Sprintf("%s:%s@tcp(%s)/?timeout=2s", u.User.Username(), password, u.Host))
+	server := mysql.NewConfig()
+	server.Net, server.Addr, server.User, server.Passwd, server.Timeout = of.Net, of.Addr, of.User, of.Passwd, of.Timeout
+	server.TLS, server.TLSConfig = of.TLS, of.TLSConfig
+	connector, err := mysql.NewConnector(server)
 	if err != nil {
-		return nil, fmt.Errorf("open the database: %w", err)
+		return nil, fmt.Errorf("configure connection to %s: %w", server.Addr, err)
 	}
+	admin := sql.OpenDB(connector)
 	err = os.MkdirAll(cfg.Logs, 0o755)
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for logs: %w", err)

@@ -76,6 +76,11 @@ func (c *Config) driverConfig() (*mysql.Config, error) {
 	return cfg, err
 }
 
+// Driver is the driver's configuration for the server and the database of a URL,
+// as Config.URL has it, for those who talk to them beside the ledger. No error
+// repeats the URL or the password.
+func Driver(target string) (*mysql.Config, error) { return (&Config{URL: target}).driverConfig() }
+
 // authorityHasUser is true when the only @ stands behind the user, or there is none.
 func authorityHasUser(text string) bool {
 	u, err := url.Parse(text)
