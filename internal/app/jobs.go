@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -33,8 +34,8 @@ const (
 	cleanUpMargin = 24 * time.Hour
 )
 
-// jobs are the jobs of a consumer. The clean-up is there without a horizon too,
-// without times: asked to run, it says what it lacks.
+// jobs are the jobs of a consumer. The clean-up is there without a horizon too:
+// asked to run, it says what it lacks.
 func jobs(s ConsumerSettings, l *ledger.Ledger, log *slog.Logger) ([]job.Job, error) {
 	auditing, err := job.ParseSchedule(s.Jobs.Audit)
 	if err != nil {
@@ -44,13 +45,14 @@ func jobs(s ConsumerSettings, l *ledger.Ledger, log *slog.Logger) ([]job.Job, er
 	if err != nil {
 		return nil, fmt.Errorf("clean-up-schedule: %w", err)
 	}
-	if s.Dedup.Horizon == 0 {
-		cleanUp = job.Schedule{}
-	}
-	return []job.Job{
+	list := []job.Job{
 		{Name: jobAudit, Schedule: auditing, Do: auditJob{l, log}.do},
 		{Name: jobCleanUp, Schedule: cleanUp, Do: cleanUpJob{l, log, s.Dedup.Horizon}.do},
-	}, nil
+	}
+	if s.Dedup.Horizon == 0 {
+		list[1].Schedule, list[1].Off = job.Schedule{}, errNoHorizon
+	}
+	return list, nil
 }
 
 // auditJob holds every row against what is promised of it.
@@ -94,9 +96,6 @@ type cleanUpJob struct {
 }
 
 func (j cleanUpJob) do(ctx context.Context, run job.Run) (string, error) {
-	if j.horizon == 0 {
-		return "", errNoHorizon
-	}
 	said := time.Now()
 	done, err := j.ledger.CleanUp(ctx, run, stock.CleanUp{
 		Before: time.Now().Add(-j.horizon - cleanUpMargin),
@@ -117,7 +116,7 @@ func (j cleanUpJob) do(ctx context.Context, run job.Run) (string, error) {
 	return string(text), err
 }
 
-var errNoHorizon = fmt.Errorf("no order may be removed: DEDUP_HORIZON is not set, so every event that comes again must find its order")
+var errNoHorizon = errors.New("no order may be removed: DEDUP_HORIZON is not set, so every event that comes again must find its order")
 
 // jobTalk is how often a long job says how far it is.
 const jobTalk = 10 * time.Second

@@ -52,55 +52,94 @@ func (c *jobListCommand) Run(ctx context.Context, s *session) error {
 	}
 	shown := make([]shownJob, 0, len(list))
 	for _, j := range list {
+		if c.Jobs.Mode == jobsOff {
+			j.Schedule = job.Schedule{} // whatever it says, instances with these settings do not look at it
+		}
 		one, err := showJob(ctx, l, j)
 		if err != nil {
 			return databaseFailure(ctx, err)
 		}
 		shown = append(shown, one)
 	}
-	return writeAll(c.OutputSettings, s.stdout, "jobs", fmt.Sprintf(jobRow, "JOB", "SCHEDULE (UTC)", "NEXT", "NEWEST RUN"), shown)
+	err = writeAll(c.OutputSettings, s.stdout, "jobs", fmt.Sprintf(jobRow, "JOB", "SCHEDULE (UTC)", "NEXT", "NEWEST RUN"), shown)
+	if err != nil {
+		return err
+	}
+	for _, j := range list {
+		if j.Off != nil {
+			s.say("%s is off: %v", j.Name, j.Off)
+		}
+	}
+	return nil
 }
 
 // jobHistoryCommand shows the newest runs.
 type jobHistoryCommand struct {
 	databaseCommand
 	OutputSettings
-	Job  string `arg:"" optional:"" help:"Only runs of this job."`
-	Most int    `default:"20" help:"How many, at most 1000."`
+	ListLimit
+	Job string `arg:"" optional:"" help:"Only runs of this job."`
 }
 
-// maxHistory bounds what is read at once.
-const maxHistory = 1000
+const (
+	// runsShown is how many runs a person is shown.
+	runsShown = 20
+	// runsPage is how many are read at a time: each has a result of up to 256 KiB.
+	runsPage = 100
+)
 
 // Run implements a command.
 func (c *jobHistoryCommand) Run(ctx context.Context, s *session) error {
-	if c.Most < 1 || c.Most > maxHistory {
-		return usage("--most %d: want 1 to %d", c.Most, maxHistory)
+	most, err := c.most(c.OutputSettings, runsShown)
+	if err != nil {
+		return err
 	}
 	l, err := c.connectMigrated(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer l.Close() //nolint:errcheck // it was only read
-	runs, err := l.Runs(ctx, c.Job, c.Most)
+	w := rowWriter[shownRun]{OutputSettings: c.OutputSettings, to: s.stdout, member: "runs", head: runHead()}
+	more, err := c.pages(ctx, l, most, &w)
 	if err != nil {
-		return databaseFailure(ctx, err)
-	}
-	if len(runs) == 0 && c.Job != "" && !slices.Contains(jobNames, c.Job) {
-		return noJob(s, c.Job)
-	}
-	shown := make([]shownRun, len(runs))
-	for i, r := range runs {
-		shown[i] = showRun(r)
-	}
-	head := fmt.Sprintf(runRow, "JOB", "SCHEDULED FOR", "STATE", "TOOK", "BY", "RESULT")
-	if err := writeAll(c.OutputSettings, s.stdout, "runs", head, shown); err != nil {
 		return err
 	}
-	if len(runs) == 0 {
+	if w.n == 0 && c.Job != "" && !slices.Contains(jobNames, c.Job) {
+		return noJob(s, c.Job)
+	}
+	if err := w.end(); err != nil {
+		return err
+	}
+	switch {
+	case w.n == 0:
 		return &failure{code: ExitNothing, err: c.nothing(), try: s.name + " job list"}
+	case more:
+		s.say("the newest %d shown: --limit 0 shows all", w.n)
 	}
 	return nil
+}
+
+// pages writes up to most runs, all if it is 0, and says whether there are more.
+func (c *jobHistoryCommand) pages(ctx context.Context, l *ledger.Ledger, most int, w *rowWriter[shownRun]) (more bool, err error) {
+	var last *job.Record
+	for {
+		page, err := l.RunsBefore(ctx, c.Job, last, runsPage)
+		if err != nil {
+			return false, databaseFailure(ctx, err)
+		}
+		for _, r := range page {
+			if most > 0 && w.n == most {
+				return true, nil
+			}
+			if err := w.row(showRun(r)); err != nil {
+				return false, err
+			}
+		}
+		if len(page) < runsPage {
+			return false, nil
+		}
+		last = &page[len(page)-1]
+	}
 }
 
 func (c *jobHistoryCommand) nothing() error {
@@ -136,6 +175,10 @@ func (c *jobRunCommand) Run(ctx context.Context, s *session) error {
 	at := slices.IndexFunc(list, func(j job.Job) bool { return j.Name == c.Job })
 	if at < 0 {
 		return noJob(s, c.Job)
+	}
+	if off := list[at].Off; off != nil {
+		return &failure{code: ExitUsage, err: fmt.Errorf("job %s: %w", c.Job, off),
+			try: s.name + " job run " + c.Job + " --dedup-horizon, as the instances have it"}
 	}
 	locker, closeLocker, err := c.locker()
 	if err != nil {
@@ -190,7 +233,7 @@ func (c *jobRunCommand) failure(ctx context.Context, s *session, err error) erro
 // tell writes the record, and makes a failed run the end of the command.
 func (c *jobRunCommand) tell(s *session, r job.Record) error {
 	shown := showRun(r)
-	err := writeAll(c.OutputSettings, s.stdout, "runs", fmt.Sprintf(runRow, "JOB", "SCHEDULED FOR", "STATE", "TOOK", "BY", "RESULT"), []shownRun{shown})
+	err := writeAll(c.OutputSettings, s.stdout, "runs", runHead(), []shownRun{shown})
 	if err != nil {
 		return err
 	}

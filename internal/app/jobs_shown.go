@@ -15,6 +15,7 @@ import (
 type shownJob struct {
 	Name     string     `json:"name"`
 	Schedule string     `json:"schedule"`
+	Off      string     `json:"off,omitempty"` // why it cannot be run
 	Next     *time.Time `json:"next,omitempty"`
 	Holder   string     `json:"holder,omitempty"` // who runs it now
 	Last     *shownRun  `json:"last,omitempty"`
@@ -22,6 +23,9 @@ type shownJob struct {
 
 func showJob(ctx context.Context, l *ledger.Ledger, j job.Job) (shownJob, error) {
 	shown := shownJob{Name: j.Name, Schedule: j.Schedule.String()}
+	if j.Off != nil {
+		shown.Off = j.Off.Error()
+	}
 	if next := j.Schedule.Next(time.Now()); !next.IsZero() {
 		shown.Next = &next
 	}
@@ -48,7 +52,10 @@ const jobRow = "%-10s  %-16s  %-20s  %s\n"
 // String is the job as a line of a table.
 func (j shownJob) String() string {
 	schedule, next, last := j.Schedule, "-", "never"
-	if schedule == "" {
+	switch {
+	case j.Off != "":
+		schedule = "off"
+	case schedule == "":
 		schedule = "by hand only"
 	}
 	if j.Next != nil {
@@ -89,6 +96,10 @@ func showRun(r job.Record) shownRun {
 
 const runRow = "%-10s  %-24s  %-8s  %-8s  %-20s  %s\n"
 
+func runHead() string {
+	return fmt.Sprintf(runRow, "JOB", "SCHEDULED FOR", "STATE", "TOOK", "BY", "RESULT")
+}
+
 // String is the run as a line of a table.
 func (r shownRun) String() string {
 	took, result := "-", string(r.Result)
@@ -106,23 +117,64 @@ func (r shownRun) String() string {
 
 // writeAll writes rows as a table under head, as one document with them as its
 // member, or as a line each.
-func writeAll[T fmt.Stringer](o OutputSettings, w io.Writer, member, head string, rows []T) error {
-	if o.Output == "json" {
-		return o.object(w, map[string][]T{member: rows})
-	}
-	for i, row := range rows {
-		var err error
-		switch {
-		case o.machine():
-			err = o.object(w, row)
-		case i == 0:
-			_, err = io.WriteString(w, head+row.String())
-		default:
-			_, err = io.WriteString(w, row.String())
+func writeAll[T fmt.Stringer](o OutputSettings, to io.Writer, member, head string, rows []T) error {
+	w := rowWriter[T]{OutputSettings: o, to: to, member: member, head: head}
+	for _, row := range rows {
+		if err := w.row(row); err != nil {
+			return err
 		}
+	}
+	return w.end()
+}
+
+// rowWriter is writeAll for rows that come one after the other.
+type rowWriter[T fmt.Stringer] struct {
+	OutputSettings
+	to           io.Writer
+	member, head string
+	n            int
+}
+
+// row writes one row.
+func (w *rowWriter[T]) row(row T) error {
+	w.n++
+	if w.Output == "jsonl" {
+		return w.object(w.to, row)
+	}
+	text := row.String()
+	switch {
+	case w.machine():
+		encoded, err := json.Marshal(row)
 		if err != nil {
 			return fmt.Errorf("write the answer: %w", err)
 		}
+		text = "," + string(encoded)
+		if w.n == 1 {
+			text = w.opening() + string(encoded)
+		}
+	case w.n == 1:
+		text = w.head + text
+	}
+	return w.print(text)
+}
+
+// end ends the document. No row may follow.
+func (w *rowWriter[T]) end() error {
+	switch {
+	case w.Output != "json":
+		return nil
+	case w.n == 0:
+		return w.print(w.opening() + "]}\n")
+	default:
+		return w.print("]}\n")
+	}
+}
+
+func (w *rowWriter[T]) opening() string { return fmt.Sprintf("{%q:[", w.member) }
+
+func (w *rowWriter[T]) print(text string) error {
+	if _, err := io.WriteString(w.to, text); err != nil {
+		return fmt.Errorf("write the answer: %w", err)
 	}
 	return nil
 }

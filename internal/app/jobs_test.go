@@ -38,14 +38,20 @@ func TestJobsByHand(t *testing.T) {
 		}
 	}
 	got := p.run("job", "list").want(t, ExitOK)
-	wantParts(t, got.stdout, "audit       0 3 * * *", "T03:00:00Z  never", "clean-up    by hand only      -                     never")
+	wantParts(t, got.stdout, "audit       0 3 * * *", "T03:00:00Z  never", "clean-up    off               -                     never")
+	wantParts(t, got.stderr, "clean-up is off: no order may be removed: DEDUP_HORIZON is not set")
 
 	got = p.run("job", "run", "audit").want(t, ExitOK)
 	wantParts(t, got.stdout, "audit ", " done ", `"clean":true`)
 	got = p.run("job", "run", "nonsuch").want(t, ExitUsage)
 	wantParts(t, got.stderr, `there is no job "nonsuch"`, "consumer job list")
-	got = p.run("job", "run", "clean-up").want(t, ExitFailed)
-	wantParts(t, got.stderr, "DEDUP_HORIZON is not set")
+	got = p.run("job", "run", "clean-up").want(t, ExitUsage)
+	wantParts(t, got.stderr, "DEDUP_HORIZON is not set", "--dedup-horizon")
+	got = p.run("job", "list", "--dedup-horizon", "720h", "--audit-schedule", "", "-o", "json").want(t, ExitOK)
+	wantParts(t, got.stdout, `{"name":"audit","schedule":"","last":`, `{"name":"clean-up","schedule":"30 3 * * *","next":`)
+	got = p.run("job", "list", "--dedup-horizon", "720h", "--jobs", "off").want(t, ExitOK)
+	wantParts(t, got.stdout, "audit       by hand only      -", "clean-up    by hand only      -")
+	p.run("job", "run", "clean-up", "--dedup-horizon", "720h").want(t, ExitOK)
 
 	l := p.servers.OpenLedger(t)
 	_, err := l.Set(t.Context(), "", stock.Line{Goods: "apple", Num: 5})
@@ -65,10 +71,51 @@ func TestJobsByHand(t *testing.T) {
 		!strings.Contains(string(runs[0].Result), `"goods_id":"apple"`) || runs[0].Holder != holderName() || runs[0].FinishedAt == nil {
 		t.Errorf("runs %+v", runs)
 	}
-	if all := p.history(); len(all) != 3 || all[1].Job != jobCleanUp {
+	if all := p.history(); len(all) != 3 || all[1].Job != jobCleanUp || all[1].State != job.Done {
 		t.Errorf("all runs %+v", all)
 	}
 	wantParts(t, p.run("job", "list").want(t, ExitOK).stdout, " failed by "+holderName())
+}
+
+// TestJobHistoryGivesProgramsAllAndPersonsTheNewest: over more than one page.
+func TestJobHistoryGivesProgramsAllAndPersonsTheNewest(t *testing.T) {
+	t.Parallel()
+	const many = runsPage + 5
+	p := newPatient(t)
+	l := p.servers.OpenLedger(t)
+	at0 := time.Now().Add(time.Second)
+	for n := range many {
+		status, err := l.Status(t.Context(), jobAudit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run, err := l.Begin(t.Context(), status, at0.Add(time.Duration(n)*time.Millisecond), job.Scheduled, "me")
+		if err == nil {
+			err = l.Finish(t.Context(), run, job.End{State: job.Done, Result: "{}"})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := at(t, p.servers)
+	if runs := p.history(); len(runs) != many || runs[0].Fence != many || runs[many-1].Fence != 1 {
+		t.Errorf("%d runs for a program, want %d", len(runs), many)
+	}
+	if got := run("job", "history", "audit", "-o", "jsonl").want(t, ExitOK); strings.Count(got.stdout, "\n") != many || got.stderr != "" {
+		t.Errorf("%d lines for a program; %s", strings.Count(got.stdout, "\n"), got.stderr)
+	}
+	got := run("job", "history").want(t, ExitOK)
+	wantParts(t, got.stderr, "the newest 20 shown: --limit 0 shows all")
+	if n := strings.Count(got.stdout, "\n"); n != 1+runsShown {
+		t.Errorf("%d lines for a person", n)
+	}
+	if got := run("job", "history", "--limit", "0").want(t, ExitOK); strings.Count(got.stdout, "\n") != 1+many || got.stderr != "" {
+		t.Errorf("%d lines for a person who wants all; %s", strings.Count(got.stdout, "\n"), got.stderr)
+	}
+	if runs := p.history("--limit", "3"); len(runs) != 3 || runs[0].Fence != many {
+		t.Errorf("three are asked for: %+v", runs)
+	}
+	wantParts(t, run("job", "history", "--limit=-1").want(t, ExitUsage).stderr, "at least 0")
 }
 
 func TestAJobIsNotRunByHandWhileAnotherRunsIt(t *testing.T) {

@@ -74,21 +74,24 @@ func mapped(list []string, change func(string) string) []string {
 type stockListCommand struct {
 	databaseCommand
 	OutputSettings
+	ListLimit
 	After string `help:"Begin behind this goods id."`
-	Limit int    `default:"100" help:"Show at most so many goods."`
-	All   bool   `help:"Show all of them."`
 }
 
-// listPage is how many levels are read at a time.
-const listPage = 1000
+const (
+	// levelsShown is how many levels a person is shown.
+	levelsShown = 100
+	// listPage is how many levels are read at a time.
+	listPage = 1000
+)
 
 // Run implements a command.
 func (c *stockListCommand) Run(ctx context.Context, s *session) error {
-	if c.Limit < 1 {
-		return usage("--limit: want at least 1, got %d", c.Limit)
+	left, err := c.most(c.OutputSettings, levelsShown)
+	if err != nil {
+		return err
 	}
-	left := c.Limit
-	if c.All {
+	if left == 0 {
 		left = math.MaxInt
 	}
 	l, err := c.connectMigrated(ctx, s)
@@ -106,7 +109,7 @@ func (c *stockListCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	if more != nil {
-		s.say("there are more: %s stock list --after %s, or --all", s.name, word(*more))
+		s.say("there are more: %s stock list --after %s, or --limit 0", s.name, word(*more))
 	}
 	return nil
 }

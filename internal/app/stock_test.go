@@ -149,11 +149,18 @@ func TestStockList(t *testing.T) {
 
 	t.Run("a hundred, and how to go on", func(t *testing.T) {
 		t.Parallel()
-		got := run("stock", "list", "-o", "jsonl").want(t, ExitOK)
-		if n := strings.Count(got.stdout, "\n"); n != 100 {
+		got := run("stock", "list").want(t, ExitOK)
+		if n := strings.Count(got.stdout, "\n"); n != 1+levelsShown {
 			t.Errorf("%d lines", n)
 		}
-		wantParts(t, got.stderr, "consumer stock list --after g0099, or --all")
+		wantParts(t, got.stderr, "consumer stock list --after g0099, or --limit 0")
+	})
+	t.Run("a program gets all of them", func(t *testing.T) {
+		t.Parallel()
+		got := run("stock", "list", "-o", "jsonl").want(t, ExitOK)
+		if n := strings.Count(got.stdout, "\n"); n != all || got.stderr != "" {
+			t.Errorf("%d lines; %s", n, got.stderr)
+		}
 	})
 	t.Run("what follows", func(t *testing.T) {
 		t.Parallel()
@@ -162,9 +169,15 @@ func TestStockList(t *testing.T) {
 			t.Errorf("got\n%s%s", got.stdout, got.stderr)
 		}
 	})
+	t.Run("all of them for a person who wants that", func(t *testing.T) {
+		t.Parallel()
+		if got := run("stock", "list", "--limit", "0").want(t, ExitOK); strings.Count(got.stdout, "\n") != 1+all || got.stderr != "" {
+			t.Errorf("%d lines; %s", strings.Count(got.stdout, "\n"), got.stderr)
+		}
+	})
 	t.Run("all of them, as one object", func(t *testing.T) {
 		t.Parallel()
-		got := run("stock", "list", "--all", "-o", "json").want(t, ExitOK)
+		got := run("stock", "list", "-o", "json").want(t, ExitOK)
 		if n := strings.Count(got.stdout, "goods_id"); n != all {
 			t.Errorf("%d goods", n)
 		}
@@ -189,7 +202,7 @@ func TestStockList(t *testing.T) {
 	})
 	t.Run("a limit that makes no sense", func(t *testing.T) {
 		t.Parallel()
-		run("stock", "list", "--limit", "0").want(t, ExitUsage)
+		run("stock", "list", "--limit=-1").want(t, ExitUsage)
 	})
 }
 

@@ -49,6 +49,9 @@ type Job struct {
 	Name string
 	// Schedule says when; the zero value is never, but by hand.
 	Schedule Schedule
+	// Off says why it cannot be run as this instance is set up; nil: it can. An
+	// instance that cannot run it takes over nobody's run of it either.
+	Off error
 	// Do does it and returns what is to be recorded about it, also when it fails. It
 	// must return soon after ctx has ended, with an error unless it was through by
 	// then. run is what it checks its fence with.

@@ -20,10 +20,13 @@ func (e *RunningError) Error() string {
 }
 
 // RunNow runs a job by hand and returns its record. It is refused with a
-// *RunningError while the job runs. A run whose holder has vanished is gone on
+// *RunningError while the job runs, and with Job.Off if there is one. A run whose holder has vanished is gone on
 // with instead of beginning another; waiting is told when that has to be found
 // out, which takes most of a lease.
 func (r *Runner) RunNow(ctx context.Context, j Job, waiting func(holder string)) (Record, error) {
+	if j.Off != nil {
+		return Record{}, fmt.Errorf("job %s: %w", j.Name, j.Off)
+	}
 	w := &watcher{runner: r, job: j}
 	err := w.read(ctx)
 	if err != nil {

@@ -120,6 +120,7 @@ func (w *watcher) look(ctx context.Context) (time.Duration, error) {
 	due := w.job.Schedule.Due(now)
 	soon := r.cfg.Lease / lookShare
 	switch {
+	case w.job.Off != nil: // for others
 	case w.status.Running && !w.vanished():
 		return soon, nil
 	case w.status.Running:

@@ -204,9 +204,19 @@ func cut(text string) string { return text[:min(len(text), maxResult)] }
 
 // Runs implements [job.Records].
 func (l *Ledger) Runs(ctx context.Context, name string, most int) ([]job.Record, error) {
-	st := new(statement).text("SELECT job,scheduled_at,cause,holder,fence,crashes,started_at,finished_at,state,result,error FROM job_runs")
+	return l.RunsBefore(ctx, name, nil, most)
+}
+
+// RunsBefore is Runs, beginning behind the one given; nil begins with the newest.
+// A caller goes on from the last run of a page until a page is short.
+func (l *Ledger) RunsBefore(ctx context.Context, name string, last *job.Record, most int) ([]job.Record, error) {
+	st := new(statement).text("SELECT job,scheduled_at,cause,holder,fence,crashes,started_at,finished_at,state,result,error FROM job_runs WHERE 1=1")
 	if name != "" {
-		st.text(" WHERE job=").bytes(name)
+		st.text(" AND job=").bytes(name)
+	}
+	if last != nil {
+		st.text(" AND scheduled_at<=").time(last.ScheduledAt).text(" AND(scheduled_at<").time(last.ScheduledAt).
+			text(" OR job>").bytes(last.Job).text(")")
 	}
 	st.text(" ORDER BY scheduled_at DESC,job LIMIT ").int(int64(most))
 	records, err := l.scanRuns(ctx, st.String())

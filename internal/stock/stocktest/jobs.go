@@ -19,6 +19,7 @@ import (
 type JobLedger interface {
 	Ledger
 	job.Records
+	RunsBefore(ctx context.Context, name string, last *job.Record, most int) ([]job.Record, error)
 	CleanUp(ctx context.Context, run job.Run, c stock.CleanUp) (stock.CleanedUp, error)
 }
 
@@ -33,6 +34,7 @@ func RunJobs(t *testing.T, open func(t *testing.T) JobLedger) {
 		"a run that was taken over is its holder's no more": takenOver,
 		"of many who take over at once one does":            takenOverAtOnce,
 		"a run that was given up is no crash":               givenUp,
+		"runs are read page by page":                        readByPages,
 		"old orders are removed, and the books balance":     cleanedUp,
 		"a clean-up keeps to the orders' own movements":     ownMovements,
 		"a clean-up that was taken over changes nothing":    cleanUpFenced,
@@ -155,6 +157,44 @@ func begunOnce(w *jobWorld) {
 	w.begin(at.Add(time.Second), second)
 	if runs, err := w.jobs.Runs(w.ctx(), "", 100); err != nil || len(runs) != 2 || runs[0].Holder != second {
 		w.Errorf("runs %+v, %v", runs, err)
+	}
+}
+
+// readByPages: also where a page ends between two jobs of one time.
+func readByPages(w *jobWorld) {
+	at := tomorrow()
+	const times = 3
+	for n := range times {
+		for _, name := range []string{testJob, "another job"} {
+			from, err := w.jobs.Status(w.ctx(), name)
+			w.must(err)
+			run, err := w.jobs.Begin(w.ctx(), from, at.Add(time.Duration(n)*time.Millisecond), job.Scheduled, first)
+			w.must(err)
+			w.must(w.jobs.Finish(w.ctx(), run, job.End{State: job.Done}))
+		}
+	}
+	for name, all := range map[string]int{"": 2 * times, testJob: times} {
+		want, err := w.jobs.Runs(w.ctx(), name, 100)
+		w.must(err)
+		if len(want) != all {
+			w.Errorf("%d runs of %q, want %d", len(want), name, all)
+		}
+		for _, page := range []int{1, 2, 3} {
+			var got []job.Record
+			var last *job.Record
+			for {
+				some, err := w.jobs.RunsBefore(w.ctx(), name, last, page)
+				w.must(err)
+				got = append(got, some...)
+				if len(some) < page || len(got) > all {
+					break
+				}
+				last = &some[page-1]
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				w.Errorf("%q by pages of %d (-want +got):\n%s", name, page, diff)
+			}
+		}
 	}
 }
 
