@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -240,61 +239,4 @@ func (t *tally) report(o Observer) {
 			o.CacheLookups(c.result, c.n)
 		}
 	}
-}
-
-// gate keeps a store that does not answer from being asked by every question:
-// each would wait for the same silence.
-type gate struct {
-	store    Store
-	observer Observer
-
-	mu    sync.Mutex
-	until time.Time // left alone until then; zero: it answers
-}
-
-// shutFor is how long the store is left alone. It is also how long the database
-// carries the load after the store is back.
-const shutFor = time.Second
-
-// read is Store.Read through the gate.
-func (g *gate) read(ctx context.Context, goods []string) (map[string]Entry, error) {
-	err := g.open()
-	if err != nil {
-		return nil, err
-	}
-	found, err := g.store.Read(ctx, goods)
-	return found, g.passed(ctx, err)
-}
-
-// open returns nil when the store may be asked.
-func (g *gate) open() error {
-	if g.store == nil {
-		return errNoStore
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if time.Now().Before(g.until) {
-		return errShut
-	}
-	return nil
-}
-
-// passed notes what the store answered, and returns err.
-func (g *gate) passed(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return err // it was not given the time
-	}
-	g.mu.Lock()
-	was := g.until
-	switch {
-	case err != nil:
-		g.until = time.Now().Add(shutFor)
-	default:
-		g.until = time.Time{}
-	}
-	g.mu.Unlock()
-	if (err == nil) != was.IsZero() {
-		g.observer.CacheStore(err)
-	}
-	return err
 }

@@ -96,7 +96,7 @@ func (c *Cache) refresh(ctx context.Context) bool {
 	q := &c.commits
 	c.gather()
 	for len(q.pending) > 0 {
-		if c.gate.open() != nil {
+		if c.gate.enter() != nil {
 			return false
 		}
 		entries := make([]Entry, 0, min(len(q.pending), refreshMost))

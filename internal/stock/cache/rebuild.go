@@ -159,7 +159,7 @@ func (r *rebuilds) close() {
 // the store, the rest in the database.
 func (r *rebuilds) rebuild(batch []*want) {
 	ctx := r.cache.base
-	if r.cache.gate.open() != nil {
+	if !r.cache.gate.answers() {
 		r.read(ctx, batch, "", time.Now())
 		return
 	}

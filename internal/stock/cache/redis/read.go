@@ -93,10 +93,28 @@ func (l *looks) ask() {
 		q := l.next[0]
 		l.next = l.next[1:]
 		l.mu.Unlock()
-		// The client's own timeouts end it: of many askers none may.
-		q.err = q.ask(context.Background(), l.store)
+		// Of many askers none may end it. One timeout is for all of it: a client that
+		// has to connect first, to a server that is silent, waits for several.
+		ctx, cancel := context.WithTimeout(context.Background(), l.store.cfg.Timeout)
+		q.err = q.ask(ctx, l.store)
+		cancel()
+		close(q.done)
+		if q.err != nil {
+			l.fail(q.err)
+		}
+	}
+}
+
+// fail answers what waits with the failure of the question before it: the next
+// one would wait for the same silence.
+func (l *looks) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, q := range l.next {
+		q.err = err
 		close(q.done)
 	}
+	l.next = nil
 }
 
 // ask is two round trips at the most: the entries, and of the goods that have
