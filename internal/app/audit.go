@@ -57,9 +57,15 @@ func (c *auditCommand) Run(ctx context.Context, s *session) error {
 		return fmt.Errorf("write the answer: %w", w.err)
 	}
 	if !summary.Clean() {
-		return dirty(summary)
+		return &failure{code: ExitFailed, err: dirty(summary), try: mending(s)}
 	}
 	return nil
+}
+
+// mending is what to do about findings.
+func mending(s *session) string {
+	return fmt.Sprintf("%s audit --log -o jsonl > findings.jsonl; then for goods and orders: %s stock add --findings findings.jsonl; "+
+		"for events: producer replay --findings findings.jsonl", s.name, s.name)
 }
 
 // dirty is the error of an audit that found something.
@@ -77,6 +83,7 @@ type shownFinding struct {
 	Partition *int        `json:"partition,omitempty"`
 	Offset    *int64      `json:"offset,omitempty"`
 	Items     []shownItem `json:"items,omitempty"` // what an order without event has taken
+	MendedBy  audit.Mend  `json:"mended_by,omitempty"`
 	Detail    string      `json:"detail"`
 }
 
@@ -87,7 +94,7 @@ type shownItem struct {
 }
 
 func newShownFinding(f *audit.Finding) shownFinding {
-	row := shownFinding{Rule: f.Rule, OrderID: f.Order, GoodsID: f.Goods, Detail: f.Detail}
+	row := shownFinding{Rule: f.Rule, OrderID: f.Order, GoodsID: f.Goods, MendedBy: f.Mend, Detail: f.Detail}
 	if f.At.Topic != "" {
 		row.Topic, row.Partition, row.Offset = f.At.Topic, &f.At.Partition, &f.At.Offset
 	}

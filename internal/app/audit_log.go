@@ -72,8 +72,7 @@ func (c *auditCommand) auditLog(ctx context.Context, s *session, l *ledger.Ledge
 		return &failure{
 			code: ExitFailed,
 			err:  fmt.Errorf("the log and the database do not hold what is promised of them: %s", counted64(summary.Findings, "finding")),
-			try: fmt.Sprintf("%s audit --log -o jsonl > findings.jsonl; then for goods: %s stock add --findings findings.jsonl; "+
-				"for events: producer replay --findings findings.jsonl", s.name, s.name),
+			try:  mending(s),
 		}
 	}
 	return nil
@@ -180,6 +179,7 @@ type shownLogSummary struct {
 	DeadLetters int64            `json:"dead_letters"`
 	Outcomes    int64            `json:"outcomes"`
 	Unasked     int64            `json:"unasked"`
+	OtherLog    int64            `json:"orders_of_another_log"`
 	Database    shownSummary     `json:"database"`
 	Seconds     float64          `json:"seconds"`
 }
@@ -188,7 +188,7 @@ func newShownLogSummary(s *audit.Summary) shownLogSummary {
 	shown := shownLogSummary{
 		Clean: s.Clean(), Findings: s.Findings, Events: s.Events, ByClass: make(map[string]int64),
 		Applied: make(map[string]int64), Waiting: s.Waiting, DeadLetters: s.DeadLetters, Outcomes: s.Outcomes,
-		Unasked: s.Unasked, Database: newShownSummary(s.Ledger), Seconds: s.Took.Seconds(),
+		Unasked: s.Unasked, OtherLog: s.OtherLog, Database: newShownSummary(s.Ledger), Seconds: s.Took.Seconds(),
 	}
 	for _, class := range audit.Classes {
 		shown.ByClass[strings.ReplaceAll(string(class), " ", "_")] = s.ByClass[class]
@@ -225,6 +225,9 @@ func (s shownLogSummary) String() string {
 	}
 	if s.Unasked > 0 {
 		fmt.Fprintf(&b, "  of %s it cannot be told whether they were answered: the outcomes are gone, or outside the range\n", counted64(s.Unasked, "event"))
+	}
+	if s.OtherLog > 0 {
+		fmt.Fprintf(&b, "  %s of a log that is gone: decided before anything of this one was appended\n", countedAre(int(s.OtherLog), "order"))
 	}
 	fmt.Fprintf(&b, "%s, %s read\n", counted64(s.DeadLetters, "dead letter"), counted64(s.Outcomes, "outcome"))
 	fmt.Fprintf(&b, "database: %s", s.Database)

@@ -2,18 +2,20 @@ package app
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"orderconsumer/internal/audit"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/ledger"
 )
 
-// mend applies the findings about goods that audit has written: what an order
-// without event took is given back, and a level that is not the sum of its
-// movements is made that. Findings about events are about what is to be read again.
+// mend applies the findings about goods and about the rows of orders that audit has
+// written: what an order without event took is given back, an order's movements are
+// made what its row says, and a level is made the sum of its movements. Findings
+// about events are about what is to be read again.
 func (c *stockAddCommand) mend(ctx context.Context, s *session) error {
 	if c.GoodsArg != "" || c.Goods != "" || c.NumArg != nil || c.Num != nil || c.Ref != "" {
 		return usage("--findings takes neither goods nor num nor --ref: they are in the findings")
@@ -33,11 +35,7 @@ func (c *stockAddCommand) mend(ctx context.Context, s *session) error {
 	if err != nil {
 		return again(databaseFailure(ctx, err), fmt.Sprintf("%s stock add --findings %s", s.name, word(c.Findings)))
 	}
-	s.say("%s mended, %s about something else", counted(m.mended, "finding"), counted(m.others, "finding"))
-	if m.mended == 0 {
-		return &failure{code: ExitNothing, err: errors.New("no finding is about goods"), try: s.name + " audit --log -o jsonl"}
-	}
-	return nil
+	return m.end()
 }
 
 // mender works through findings.
@@ -47,9 +45,36 @@ type mender struct {
 	session *session
 	mended  int
 	others  int
+	rows    int // of those others: about an order's rows, which the log has to confirm
+	twice   int // not mended, because there is less than was sold
 }
 
-// finding mends one, if it is about goods.
+// aboutRows are the findings about an order's row and its movements.
+var aboutRows = []audit.Rule{audit.Rule(stock.RuleDeducted), audit.Rule(stock.RuleReleased), audit.Rule(stock.RuleUntouched), audit.Rule(stock.RuleNoOrder)}
+
+// end says what was done, and what is left.
+func (m *mender) end() error {
+	m.session.say("%s mended, %s about something else", counted(m.mended, "finding"), counted(m.others, "finding"))
+	name := m.session.name
+	if m.rows > 0 {
+		m.session.say("%s left, about orders: they are mended where %s audit --log has found them and the log does not say otherwise; "+
+			"docs/redrive.md says what to do about the rest", countedAre(m.rows, "finding"), name)
+	}
+	switch {
+	case m.twice > 0:
+		code := ExitPartial
+		if m.mended == 0 {
+			code = ExitFailed
+		}
+		return &failure{code: code, err: fmt.Errorf("%s not mended: more was sold than was there", countedAre(m.twice, "finding")),
+			try: name + " stock add GOODS NUM with what is there after all, or a cancel of an order that has it; then this command again"}
+	case m.mended == 0:
+		return &failure{code: ExitNothing, err: errors.New("no finding is one that stock add mends"), try: name + " audit --log -o jsonl"}
+	}
+	return nil
+}
+
+// finding mends one, if it is about goods or an order's rows.
 func (m *mender) finding(ctx context.Context, f *shownFinding) error {
 	switch f.Rule {
 	case audit.RuleNoEvent:
@@ -57,9 +82,7 @@ func (m *mender) finding(ctx context.Context, f *shownFinding) error {
 			m.others++ // it has taken nothing
 			return nil
 		}
-		// A name of the order's own makes giving back happen once, however often the
-		// findings come.
-		ref := fmt.Sprintf("audit-%x", sha256.Sum256([]byte(f.OrderID)))[:len("audit-")+32]
+		ref := audit.GivenBackRef(f.OrderID)
 		for _, item := range f.Items {
 			done, err := m.ledger.Add(ctx, ref, stock.Line{Goods: item.GoodsID, Num: item.Num})
 			if err != nil {
@@ -73,18 +96,78 @@ func (m *mender) finding(ctx context.Context, f *shownFinding) error {
 	case audit.Rule(stock.RuleSum), audit.Rule(stock.RuleNoLevel):
 		done, err := m.ledger.Recount(ctx, f.GoodsID)
 		if err != nil {
-			return err
+			return m.oversold(f, err)
 		}
 		err = m.tell(done, "")
 		if err != nil {
 			return err
 		}
 	default:
+		if slices.Contains(aboutRows, f.Rule) && f.MendedBy == audit.MendStock {
+			return m.order(ctx, f)
+		}
+		if slices.Contains(aboutRows, f.Rule) {
+			m.rows++
+		}
 		m.others++
 		return nil
 	}
 	m.mended++
 	return nil
+}
+
+// countedAre is counted, as the subject of a sentence.
+func countedAre(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing + " is"
+	}
+	return counted(n, thing) + " are"
+}
+
+// order makes the movements of an order what its row says.
+func (m *mender) order(ctx context.Context, f *shownFinding) error {
+	done, err := m.ledger.MendOrder(ctx, f.OrderID)
+	if err != nil {
+		return m.oversold(f, err)
+	}
+	m.mended++
+	if len(done.Removed)+len(done.Added) > 0 {
+		m.session.say("order %s: removed %s, added %s", shown(f.OrderID), moved(done.Removed), moved(done.Added))
+	}
+	for _, level := range done.Levels {
+		if err := m.tell(level, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oversold goes on after a finding that cannot be mended because there is less than
+// was sold; every other error ends the work.
+func (m *mender) oversold(f *shownFinding, err error) error {
+	if !errors.Is(err, stock.ErrInvalid) {
+		return err
+	}
+	m.twice++
+	m.session.say("%s is left: %v", f.Rule, err)
+	return nil
+}
+
+// moved names movements: deduct apple -2.
+func moved(movements []stock.Movement) string {
+	const most = 5 // enough to recognise an order by
+	var parts []string
+	for i, mv := range movements {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and %d more", len(movements)-most))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %s %+d", mv.Kind, shown(mv.Goods), mv.Delta))
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (m *mender) tell(done stock.Adjusted, ref string) error {

@@ -15,8 +15,9 @@
 // # Memory
 //
 // Four bytes for each offset of the range in the input topic (0.4 GB for a
-// hundred million events), and the events of a chunk for each partition. The
-// ledger's own part takes about 100 bytes for each goods.
+// hundred million events), and the events of a chunk for each partition; about 20
+// for each event that is lost. The ledger's own part takes about 100 bytes for each
+// goods.
 package audit
 
 import (
@@ -46,6 +47,8 @@ type Log interface {
 type Ledger interface {
 	// Records returns what is recorded about the orders that are known.
 	Records(ctx context.Context, orders []string) (map[string]stock.Record, error)
+	// Movements returns what is recorded under one reference.
+	Movements(ctx context.Context, ref string) ([]stock.Movement, error)
 	// Audit holds every row against the ledger's own promises.
 	Audit(ctx context.Context, options stock.AuditOptions) (stock.Summary, error)
 }
@@ -98,6 +101,10 @@ type Summary struct {
 	// Unasked events are older than the oldest outcome that the log still has:
 	// whether they were answered cannot be told.
 	Unasked int64
+	// OtherLog are orders that name a place of the range and were decided before
+	// anything of it was appended: the topic was made anew, and their events are
+	// gone with the old one.
+	OtherLog int64
 	// Ledger is what the ledger says of itself.
 	Ledger   stock.Summary
 	Findings int64
@@ -118,13 +125,15 @@ type auditor struct {
 	tiers   []string       // in the order in which events move
 	answers time.Time      // when the oldest outcome was appended, if older ones were removed
 	letters time.Time      // likewise of the dead letters
+
+	lost, contradicted map[uint64]struct{} // orders of such findings, by keyOf
 }
 
 // Run audits. The error is about what could not be read; what was found until
 // then has been reported.
 func Run(ctx context.Context, c Case) (Summary, error) {
 	began := c.Now()
-	a := &auditor{Case: c, sheets: make(map[int]*sheet)}
+	a := &auditor{Case: c, sheets: make(map[int]*sheet), lost: make(map[uint64]struct{}), contradicted: make(map[uint64]struct{})}
 	a.summary.ByClass = make(map[Class]int64)
 	a.summary.Applied = make(map[stock.State]int64)
 	a.summary.Waiting = make(map[string]int64)

@@ -69,7 +69,21 @@ type Finding struct {
 	Detail string // for a person
 	// Lines are what an order without event has taken from the stock.
 	Lines []stock.Line
+	// Mend is what mends it; empty when a person has to look.
+	Mend Mend
 }
+
+// Mend names what mends a finding. The words are stable.
+type Mend string
+
+const (
+	// MendStock: the levels, or an order's movements, are made what they must be.
+	MendStock Mend = "stock add"
+	// MendReplay: the event has its effect when it is published again.
+	MendReplay Mend = "replay"
+	// MendReset: the event ends among the dead letters when the group reads it again.
+	MendReset Mend = "group reset"
+)
 
 // sight is everything that is known about one event.
 type sight struct {
@@ -100,22 +114,34 @@ func (s *sight) judge() (Class, Finding) {
 	f := Finding{Order: s.event.OrderID, At: s.at}
 	switch {
 	case s.fault != nil:
-		f.Rule, f.Detail = RuleUnreadable, s.fault.Error()
+		f.Rule, f.Mend, f.Detail = RuleUnreadable, MendReset, s.fault.Error()
 	case s.known && s.event.Type == order.Cancelled:
-		f.Rule = RuleNotReleased
+		f.Rule, f.Mend = RuleNotReleased, MendReplay
 		f.Detail = fmt.Sprintf("settled, but the order is %s since %s", s.record.State, s.record.DecidedAt.Format(order.TimeFormat))
 	case s.known:
 		f.Rule = RuleConflict
 		f.Detail = fmt.Sprintf("the order is %s with other content since %s", s.record.State, s.record.DecidedAt.Format(order.TimeFormat))
+		if s.contradicted() {
+			f.Detail += ", by this very event: its row is not what the event asked for"
+		} else {
+			f.Mend = MendReset
+		}
 	case s.old:
 		return Forgotten, Finding{}
 	default:
-		f.Rule, f.Detail = RuleLost, "settled, but its order is not recorded, and it is neither waiting nor a dead letter"
+		f.Rule, f.Mend = RuleLost, MendReplay
+		f.Detail = "settled, but its order is not recorded, and it is neither waiting nor a dead letter"
 	}
 	if s.lettered {
 		f.Detail += "; dead letters of its time may have been removed from the log"
 	}
 	return Off, f
+}
+
+// contradicted is true when the order's row names this event and is not what it
+// asked for.
+func (s *sight) contradicted() bool {
+	return s.known && s.record.Origin == s.at && s.event.Type == order.Created
 }
 
 // byRecord is the end that the order's row gives the event; ended is false when

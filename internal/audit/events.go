@@ -93,6 +93,7 @@ func (a *auditor) settle(ctx context.Context, c *chunk, total int64) error {
 	for i := range c.sights {
 		s := &c.sights[i]
 		a.summary.Events++
+		a.sheets[s.at.Partition].saw(c.times[i].Time)
 		if s.at.Offset >= a.sheets[s.at.Partition].settled {
 			a.summary.ByClass[InFlight]++
 			continue
@@ -121,6 +122,7 @@ func (a *auditor) count(s *sight, m *order.Message) {
 	}
 	if class == Off {
 		a.find(finding)
+		a.remember(s, finding.Rule)
 	}
 	if s.fault == nil {
 		a.cellOf(s.at).order = shortHash(s.event.OrderID)
@@ -140,7 +142,7 @@ func (a *auditor) count(s *sight, m *order.Message) {
 		return
 	}
 	if c.answers&wanted == 0 {
-		a.find(Finding{Rule: RuleUnanswered, Order: s.event.OrderID, At: s.at,
+		a.find(Finding{Rule: RuleUnanswered, Order: s.event.OrderID, At: s.at, Mend: MendReplay,
 			Detail: fmt.Sprintf("%s, but no outcome says so", what(class, s))})
 	}
 }

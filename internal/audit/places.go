@@ -7,7 +7,6 @@ import (
 
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
-	"orderconsumer/internal/stock"
 )
 
 // waiting reads what waits in the retry tiers, one after the other: what moves
@@ -132,38 +131,4 @@ func (a *auditor) scan(ctx context.Context, ranges []kafka.Range, total int64, v
 		a.read(1, total)
 		return visit(&m)
 	})
-}
-
-// ledger lets the ledger audit itself, and looks for orders of which the log
-// knows nothing.
-func (a *auditor) ledger(ctx context.Context) error {
-	var err error
-	a.summary.Ledger, err = a.Ledger.Audit(ctx, stock.AuditOptions{
-		Report: func(f stock.Finding) {
-			a.find(Finding{Rule: Rule(f.Rule), Order: f.Order, Goods: f.Goods, Detail: f.Detail})
-		},
-		Progress: func(now stock.Summary) {
-			if a.Progress != nil {
-				a.Progress(Progress{Step: a.said.Step, Read: now.Orders + now.Movements + now.Goods})
-			}
-		},
-		Order: a.origin,
-	})
-	return err
-}
-
-// origin holds an order's row against the event that it names. An event that
-// was not settled at the beginning, or that waited or was dead then, may have
-// been applied since it was looked at.
-func (a *auditor) origin(r *stock.Record) {
-	c := a.cellOf(r.Origin)
-	if c == nil || c.order == shortHash(r.Order) || c.place != noPlace || r.Origin.Offset >= a.sheets[r.Origin.Partition].settled {
-		return
-	}
-	f := Finding{Rule: RuleNoEvent, Order: r.Order, At: r.Origin,
-		Detail: fmt.Sprintf("%s since %s, but no event of this order stands there", r.State, r.DecidedAt.Format(order.TimeFormat))}
-	if r.State == stock.Deducted {
-		f.Lines = r.Lines
-	}
-	a.find(f)
 }

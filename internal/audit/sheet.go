@@ -3,6 +3,7 @@ package audit
 import (
 	"hash/fnv"
 	"math"
+	"time"
 
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/stock"
@@ -39,6 +40,14 @@ type sheet struct {
 	from    int64 // offset of the first cell
 	settled int64 // offsets below were settled when the audit began
 	cells   []cell
+	oldest  time.Time // when the first of these events was appended; zero: none was seen
+}
+
+// saw takes the time of an event into account.
+func (s *sheet) saw(at time.Time) {
+	if s.oldest.IsZero() || at.Before(s.oldest) {
+		s.oldest = at
+	}
 }
 
 // cellOf is what is known about the event at a place; nil when it is not in the

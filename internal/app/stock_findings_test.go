@@ -1,0 +1,165 @@
+package app
+
+import (
+	"testing"
+
+	"orderconsumer/internal/audit"
+	"orderconsumer/internal/order"
+	"orderconsumer/internal/stock"
+)
+
+// mendGoods pipes an audit's findings into stock add.
+func (s *shop) mendGoods(findings string, code Exit) answer {
+	s.t.Helper()
+	return consume(s.t, findings, "stock", "add", "--findings", "-", "--database-url", s.settings.Database.URL).want(s.t, code)
+}
+
+// An order's rows are made what the log says, by stock add, and where an order's row
+// was lost by a replay behind it; then the audit of both is clean.
+func TestFindingsAboutOrdersCanBeMended(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		spoil func(*shop)
+		rules []audit.Rule
+		says  string
+	}{
+		{"took more than it asked for", func(s *shop) {
+			s.exec("UPDATE movements SET delta = -5 WHERE ref = ?", []byte("A-1"))
+			s.exec("UPDATE stock SET available = available - 3 WHERE goods_id = ?", []byte("apple"))
+		}, []audit.Rule{audit.Rule(stock.RuleDeducted)}, "order A-1: removed deduct apple -5, added deduct apple -2"},
+		{"took more than it asked for, and the level does not know", func(s *shop) {
+			s.exec("UPDATE movements SET delta = -5 WHERE ref = ?", []byte("A-1"))
+		}, []audit.Rule{audit.Rule(stock.RuleDeducted), audit.Rule(stock.RuleSum)}, "order A-1: removed deduct apple -5, added deduct apple -2"},
+		{"gave back nothing", func(s *shop) {
+			s.exec("DELETE FROM movements WHERE ref = ? AND kind = 'release'", []byte("A-3"))
+			s.exec("UPDATE stock SET available = available - 1 WHERE goods_id = ?", []byte("apple"))
+		}, []audit.Rule{audit.Rule(stock.RuleReleased)}, "order A-3: removed nothing, added release apple +1"},
+		{"its row is gone and its movements are not", func(s *shop) {
+			s.exec("DELETE FROM orders WHERE order_id = ?", []byte("A-1"))
+		}, []audit.Rule{audit.RuleLost, audit.RuleLost, audit.Rule(stock.RuleNoOrder)}, "order A-1: removed deduct apple -2, added nothing"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := mixedDay(t)
+			s.group("reset", "--to", "end", "--execute").want(t, ExitOK)
+			// A-7 is skipped; its event is replayed with the others.
+			tt.spoil(s)
+			found, _, raw := s.audit(ExitFailed)
+			rules := make(map[audit.Rule]int)
+			for _, f := range found {
+				rules[f.Rule]++
+			}
+			for _, rule := range append(tt.rules, audit.RuleLost) {
+				rules[rule]--
+			}
+			for rule, n := range rules {
+				if n != 0 {
+					t.Errorf("%+d findings of %s: %+v", n, rule, found)
+				}
+			}
+			says := tt.says
+			for range 2 { // a second time changes nothing
+				wantParts(t, s.mendGoods(raw, ExitOK).stderr, says)
+				says = " mended, "
+			}
+			s.running()
+			s.replayFrom(raw, "--findings", "-", "--execute", "--reason", "the audit").want(t, ExitOK)
+			s.expectLevels(map[string]int64{"apple": 10 - 2 - 1, "pear": 1})
+			if found, _, _ := s.audit(ExitOK); len(found) != 0 {
+				t.Errorf("still found: %+v", found)
+			}
+		})
+	}
+}
+
+// What the log contradicts, or cannot confirm, is left to a person.
+func TestFindingsAboutOrdersThatTheLogDoesNotConfirm(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		spoil func(*shop)
+		log   bool
+	}{
+		{"the row is not what its event asked for", func(s *shop) {
+			s.exec("UPDATE orders SET items = ? WHERE order_id = ?", `{"apple":1}`, []byte("A-1"))
+		}, true},
+		{"movements of an order that the log does not know", func(s *shop) {
+			s.exec("INSERT INTO movements(ref,goods_id,kind,delta,balance,moved_at) VALUES(?,?,'deduct',-1,0,'2026-11-23 00:00:00')", []byte("B-1"), []byte("apple"))
+			s.exec("UPDATE stock SET available = available - 1 WHERE goods_id = ?", []byte("apple"))
+		}, true},
+		{"found without the log", func(s *shop) {
+			s.exec("UPDATE movements SET delta = -3 WHERE ref = ?", []byte("A-1"))
+			s.exec("UPDATE stock SET available = available - 1 WHERE goods_id = ?", []byte("apple"))
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := mixedDay(t)
+			tt.spoil(s)
+			var raw string
+			if tt.log {
+				_, _, raw = s.audit(ExitFailed)
+			} else {
+				raw = consume(t, "", "audit", "-o", "jsonl", "--database-url", s.settings.Database.URL).want(t, ExitFailed).stdout
+			}
+			before, err := s.ledger.Get(t.Context(), "apple")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := s.mendGoods(raw, ExitNothing)
+			wantParts(t, got.stderr, "1 finding is left, about orders", "no finding is one that stock add mends")
+			after, err := s.ledger.Get(t.Context(), "apple")
+			if err != nil || before.Available != after.Available {
+				t.Errorf("the level was %d and is %d, %v", before.Available, after.Available, err)
+			}
+		})
+	}
+}
+
+// An order whose goods were sold to somebody else meanwhile is left, and the rest is
+// mended.
+func TestFindingAboutGoodsThatWereSoldTwice(t *testing.T) {
+	t.Parallel()
+	s := mixedDay(t)
+	s.exec("DELETE FROM movements WHERE ref = ?", []byte("A-1"))
+	s.exec("UPDATE stock SET available = available + 2 WHERE goods_id = ?", []byte("apple"))
+	s.exec("UPDATE stock SET available = 3 WHERE goods_id = ?", []byte("pear"))
+	level, err := s.ledger.Get(t.Context(), "apple")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := s.open()
+	s.sendMessages(order.Message{Topic: s.topics.Input, Key: []byte("B-1"), Value: []byte(create("B-1", "apple", int(level.Available)-1))})
+	s.settleInputAnd(i, s.topics.Tiers[0].Topic)
+	_, _, raw := s.audit(ExitFailed)
+	got := s.mendGoods(raw, ExitPartial)
+	wantParts(t, got.stderr, "1 finding mended, 0 findings about something else", "1 finding is not mended: more was sold than was there",
+		`goods "apple" would have -`, "try: consumer stock add GOODS NUM")
+	consume(t, "", "stock", "add", "apple", "2", "--database-url", s.settings.Database.URL).want(t, ExitOK)
+	s.mendGoods(raw, ExitOK)
+	if found, _, _ := s.audit(ExitOK); len(found) != 0 {
+		t.Errorf("still found: %+v", found)
+	}
+}
+
+// A topic that was made anew has the same places for other events: the orders of the
+// old one are no orders without event, and nothing is given back.
+func TestOrdersOfALogThatIsGoneAreNoFindings(t *testing.T) {
+	t.Parallel()
+	s := mixedDay(t)
+	_, err := s.ledger.Apply(t.Context(), []stock.Request{{Order: "old", Action: stock.Deduct, Attempt: 1,
+		Lines: []stock.Line{{Goods: "apple", Num: 1}}, Origin: s.originOf("A-2")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, _, _ := s.audit(ExitFailed)
+	if len(found) != 1 || found[0].Rule != audit.RuleNoEvent || found[0].MendedBy != audit.MendStock {
+		t.Fatalf("found %+v", found)
+	}
+	s.exec("UPDATE orders SET decided_at = '2026-01-02 03:04:05' WHERE order_id = ?", []byte("old"))
+	found, summary, _ := s.audit(ExitOK)
+	if len(found) != 0 || summary.OtherLog != 1 {
+		t.Errorf("found %+v in %+v", found, summary)
+	}
+}

@@ -1,0 +1,122 @@
+package audit
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"hash/maphash"
+	"slices"
+
+	"orderconsumer/internal/order"
+	"orderconsumer/internal/stock"
+)
+
+// ledger lets the ledger audit itself, and looks for orders of which the log
+// knows nothing.
+func (a *auditor) ledger(ctx context.Context) error {
+	var asking error // the first that a question met
+	var err error
+	a.summary.Ledger, err = a.Ledger.Audit(ctx, stock.AuditOptions{
+		Report: func(f stock.Finding) {
+			a.find(Finding{Rule: Rule(f.Rule), Order: f.Order, Goods: f.Goods, Detail: f.Detail, Mend: a.mendOf(&f)})
+		},
+		Progress: func(now stock.Summary) {
+			if a.Progress != nil {
+				a.Progress(Progress{Step: a.said.Step, Read: now.Orders + now.Movements + now.Goods})
+			}
+		},
+		Order: func(r *stock.Record) {
+			if asking == nil {
+				asking = a.origin(ctx, r)
+			}
+		},
+	})
+	if err == nil {
+		err = asking
+	}
+	return err
+}
+
+// hashes makes the keys of one process comparable.
+var hashes = maphash.MakeSeed()
+
+func keyOf(order string) uint64 { return maphash.String(hashes, order) }
+
+// remember keeps what the log says about an order whose rows may be found to be
+// wrong, too.
+func (a *auditor) remember(s *sight, rule Rule) {
+	switch {
+	case rule == RuleLost:
+		a.lost[keyOf(s.event.OrderID)] = struct{}{}
+	case rule == RuleConflict && s.contradicted():
+		a.contradicted[keyOf(s.event.OrderID)] = struct{}{}
+	}
+}
+
+// mendOf says what mends a finding of the ledger. An order's row is believed and its
+// movements are made to fit, unless the log contradicts the row. Movements without a
+// row are taken back where the log has the event, which is applied anew then; where
+// it has not, nobody can tell here whether the order was one.
+func (a *auditor) mendOf(f *stock.Finding) Mend {
+	mend := false
+	switch f.Rule {
+	case stock.RuleSum, stock.RuleNoLevel:
+		mend = true
+	case stock.RuleDeducted, stock.RuleReleased, stock.RuleUntouched:
+		_, contradicted := a.contradicted[keyOf(f.Order)]
+		mend = !contradicted
+	case stock.RuleNoOrder:
+		_, mend = a.lost[keyOf(f.Order)]
+	case stock.RuleNegative, stock.RuleState:
+	}
+	if mend {
+		return MendStock
+	}
+	return ""
+}
+
+// origin holds an order's row against the event that it names. An event that
+// was not settled at the beginning, or that waited or was dead then, may have
+// been applied since it was looked at.
+func (a *auditor) origin(ctx context.Context, r *stock.Record) error {
+	c := a.cellOf(r.Origin)
+	if c == nil || c.order == shortHash(r.Order) || c.place != noPlace || r.Origin.Offset >= a.sheets[r.Origin.Partition].settled {
+		return nil
+	}
+	if oldest := a.sheets[r.Origin.Partition].oldest; !oldest.IsZero() && r.DecidedAt.Before(oldest.Add(-sinceSlack)) {
+		a.summary.OtherLog++ // the topic was made anew: the same places, other events
+		return nil
+	}
+	f := Finding{Rule: RuleNoEvent, Order: r.Order, At: r.Origin,
+		Detail: fmt.Sprintf("%s since %s, but no event of this order stands there", r.State, r.DecidedAt.Format(order.TimeFormat))}
+	if r.State == stock.Deducted {
+		back, err := a.givenBack(ctx, r)
+		if err != nil || back {
+			return err
+		}
+		f.Lines, f.Mend = r.Lines, MendStock
+	}
+	a.find(f)
+	return nil
+}
+
+// GivenBackRef is the reference under which what an order without event has taken is
+// given back: a name of the order's own makes it happen once, however often it is
+// asked for.
+func GivenBackRef(order string) string {
+	return fmt.Sprintf("audit-%x", sha256.Sum256([]byte(order)))[:len("audit-")+32]
+}
+
+// givenBack is true when what the order has taken was given back as a finding
+// about it has asked for.
+func (a *auditor) givenBack(ctx context.Context, r *stock.Record) (bool, error) {
+	movements, err := a.Ledger.Movements(ctx, GivenBackRef(r.Order))
+	if err != nil {
+		return false, fmt.Errorf("whether order %q was given back: %w", r.Order, err)
+	}
+	return !slices.ContainsFunc(r.Lines, func(line stock.Line) bool {
+		return !slices.ContainsFunc(movements, func(m stock.Movement) bool {
+			return m.Goods == line.Goods && m.Delta == line.Num
+		})
+	}), nil
+}
