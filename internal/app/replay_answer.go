@@ -179,6 +179,12 @@ func (w *replayAnswer) tables(spec replaySpec, ranges []replay.Range, p *replay.
 	default:
 		w.print(".\n")
 	}
+	if p.Unsettled > 0 {
+		w.print("%d of them group %s has not settled yet: it reads them in any case, with or without this replay.\n", p.Unsettled, spec.Group)
+	}
+	if p.Count(replay.WillDeduct) > 0 && spec.cutsOff() {
+		w.print("Only a part of %s is selected: an order that was cancelled outside of it keeps what it takes here.\nAfterwards, consumer audit --log finds those (cancel_without_effect).\n", spec.Topic)
+	}
 	w.print("Planned in %s.\n", p.Took.Round(time.Millisecond))
 }
 

@@ -33,6 +33,7 @@ type replaySpec struct {
 	Topic       string          `json:"topic"`
 	From        string          `json:"from"`
 	To          string          `json:"to"`
+	Ends        bool            `json:"ends,omitempty"` // before the end of the topic
 	What        string          `json:"what,omitempty"` // instead of From and To: which messages
 	Filter      replay.Filter   `json:"filter"`
 	Group       string          `json:"group"`
@@ -48,6 +49,13 @@ type replaySpec struct {
 	MaxReplays  int             `json:"max_replays"`
 	ChangesOnly bool            `json:"changes_only,omitempty"`
 	Horizon     time.Duration   `json:"dedup_horizon,omitempty"`
+}
+
+// cutsOff is true for a selection that may leave out the cancel of an order whose
+// create it takes: it ends before the end of the topic, or chooses by more than
+// orders and goods.
+func (s *replaySpec) cutsOff() bool {
+	return s.Topic == s.Input && s.What == "" && (s.Ends || s.MaxMessages > 0 || len(s.Filter.Types)+len(s.Filter.Headers) > 0)
 }
 
 // Run implements a command.
@@ -140,7 +148,7 @@ func (c *replayRunCommand) check() (replay.Filter, error) {
 func (c *replayRunCommand) spec(ctx context.Context, s *session, client *kafka.Client, found resolved, filter replay.Filter) (replaySpec, error) {
 	topics := c.Group.topics()
 	spec := replaySpec{
-		Topic: found.topic, From: found.from, To: found.to, What: found.what, Filter: filter,
+		Topic: found.topic, From: found.from, To: found.to, Ends: found.ends, What: found.what, Filter: filter,
 		Group: c.Group.Group, Input: c.Group.Input, RetryAfter: c.Group.RetryAfter, Target: c.ToTopic,
 		Ramp: c.Pace.Ramp, MaxFailed: c.Pace.MaxFailed, Audit: c.Pace.Audit, Rate: c.Pace.Rate, Patience: c.Pace.Patience,
 		MaxMessages: c.Deed.MaxMessages, MaxReplays: c.Deed.MaxReplays, ChangesOnly: c.ChangesOnly, Horizon: c.Dedup.Horizon,
@@ -231,11 +239,15 @@ func (j *replayJob) plan(ctx context.Context, answer *replayAnswer) (*replay.Pla
 		return nil, kafkaFailure(ctx, j.client, err)
 	}
 	defer release()
+	settled, err := j.settled(ctx)
+	if err != nil {
+		return nil, kafkaFailure(ctx, j.client, err)
+	}
 	var plan *replay.Plan
 	total, said := replay.Total(j.ranges), time.Now()
 	err = j.ledger.Snapshot(ctx, func(view *ledger.Snapshot) error {
 		planner := replay.Planner{
-			Source: replay.NewSource(j.log(), j.ranges), Rules: j.rules(waiting), View: view, Visit: answer.visit(),
+			Source: replay.NewSource(j.log(), j.ranges), Rules: j.rules(waiting), View: view, Settled: settled, Visit: answer.visit(),
 			Progress: func(scanned int64) {
 				if time.Since(said) >= lineEvery {
 					said = time.Now()
@@ -251,6 +263,20 @@ func (j *replayJob) plan(ctx context.Context, answer *replayAnswer) (*replay.Pla
 		return nil, j.failure(ctx, err)
 	}
 	return plan, nil
+}
+
+// settled is how far the group has come in the topic that is selected from, if it
+// reads that.
+func (j *replayJob) settled(ctx context.Context) (replay.Positions, error) {
+	if !slices.Contains(j.topics().Consumed(), j.spec.Topic) {
+		return nil, nil //nolint:nilnil // nothing is known, and nothing is wrong
+	}
+	found, err := j.log().Positions(ctx, []string{j.spec.Topic})
+	settled := replay.Positions{j.spec.Topic: make(map[int]int64)}
+	for _, p := range found {
+		settled[p.Topic][p.Partition] = p.Committed
+	}
+	return settled, err
 }
 
 // failure gives an error its code, whichever server it is of.

@@ -78,6 +78,7 @@ type resolved struct {
 	topic    string
 	ranges   []replay.Range
 	from, to string // as they were understood, in UTC
+	ends     bool   // before the end of the topic
 	what     string // instead of them, when single messages are selected
 }
 
@@ -127,7 +128,7 @@ func (c *ReplaySelection) resolve(ctx context.Context, s *session, client *kafka
 	for i, have := range all {
 		r.ranges = append(r.ranges, replay.Range{Topic: topic, Partition: have.Partition, From: first[i], To: max(first[i], last[i])})
 	}
-	r.from, r.to = from.text(c.From), to.text(utc(now))
+	r.from, r.to, r.ends = from.text(c.From), to.text(utc(now)), !to.end
 	if replay.Total(r.ranges) == 0 {
 		return r, c.nothing(s, r, all)
 	}

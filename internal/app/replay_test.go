@@ -71,12 +71,13 @@ func tail(text string) string {
 type fullAnswer struct {
 	Messages []plannedMessage `json:"messages"`
 	Plan     struct {
-		Selected int64                `json:"selected"`
-		Publish  int64                `json:"publish"`
-		NoEffect bool                 `json:"no_effect"`
-		Classes  []replay.ClassCount  `json:"classes"`
-		Goods    []replay.GoodsChange `json:"goods"`
-		Ranges   []replay.Range       `json:"ranges"`
+		Selected  int64                `json:"selected"`
+		Publish   int64                `json:"publish"`
+		NoEffect  bool                 `json:"no_effect"`
+		Unsettled int64                `json:"unsettled"`
+		Classes   []replay.ClassCount  `json:"classes"`
+		Goods     []replay.GoodsChange `json:"goods"`
+		Ranges    []replay.Range       `json:"ranges"`
 	} `json:"plan"`
 	Replay *shownReplay `json:"replay"`
 }

@@ -18,6 +18,9 @@ type Plan struct {
 	Scanned  int64 `json:"scanned"`
 	Selected int64 `json:"selected"`
 	Publish  int64 `json:"publish"`
+	// Unsettled of those the group has not settled yet where they stand: it is going
+	// to read them in any case, and what is said of them comes about without a replay.
+	Unsettled int64 `json:"unsettled"`
 	// Classes are those that occur, in a fixed order.
 	Classes []ClassCount `json:"classes"`
 	// Goods are those whose level would change or that would be short, by id.
@@ -74,6 +77,9 @@ type Planner struct {
 	Source Source
 	Rules  Rules
 	View   View
+	// Settled is how far the group has come in the topics of the source; it knows
+	// nothing of topics that the group does not read. May be nil.
+	Settled Positions
 	// Visit is told about every selected message, in the order of the source; may
 	// be nil.
 	Visit func(*Step) error
@@ -133,6 +139,9 @@ func (p *Planner) take(plan *Plan, counts map[Class]*ClassCount, step *Step) err
 	c.Messages++
 	if c.Published {
 		plan.Publish++
+		if settled, reads := p.Settled[step.Message.Topic][step.Message.Partition]; reads && step.Message.Offset >= settled {
+			plan.Unsettled++
+		}
 	}
 	if p.Visit == nil {
 		return nil
