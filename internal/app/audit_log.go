@@ -111,6 +111,15 @@ func (c *auditCommand) logCase(ctx context.Context, s *session, client *kafka.Cl
 	for _, name := range missing {
 		return job, noTopic(client, name, s.name)
 	}
+	there, err := client.Partitions(ctx, []string{topics.Dead, topics.Results})
+	if err != nil {
+		return job, err
+	}
+	for _, name := range []string{topics.Dead, topics.Results} {
+		if len(there[name]) == 0 {
+			return job, noTopic(client, name, s.name)
+		}
+	}
 	for _, name := range found {
 		if !slices.Contains(topics.Consumed(), name) {
 			job.Former = append(job.Former, name)

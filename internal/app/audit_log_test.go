@@ -202,6 +202,9 @@ func TestFindingsAboutGoodsCanBeMended(t *testing.T) {
 		s.expectLevels(map[string]int64{"apple": 8, "pear": 1})
 	}
 	at(t, s.servers)("audit").want(t, ExitOK)
+	if found, _, _ := s.audit(ExitOK); len(found) != 0 {
+		t.Errorf("what was given back is still found: %+v", found)
+	}
 	got := consume(t, "{}\n", "stock", "add", "--findings", "-", "--database-url", s.settings.Database.URL).want(t, ExitFailed)
 	wantParts(t, got.stderr, "line 1 of the findings: want what audit -o jsonl writes")
 }
@@ -251,6 +254,10 @@ func TestAuditOfTheLogThatMakesNoSense(t *testing.T) {
 	wantParts(t, run("--from", "noon").want(t, ExitUsage).stderr, `--from: "noon" is no time: want RFC 3339`)
 	wantParts(t, run("--from", "1h", "--to", "2h").want(t, ExitUsage).stderr, "is not before --to")
 	wantParts(t, run("--from", "0s").want(t, ExitNothing).stderr, "holds no event in that range", "try: consumer audit --log without --from")
+	if err := s.client.DeleteTopics(t.Context(), []string{s.topics.Results}); err != nil {
+		t.Fatal(err)
+	}
+	wantParts(t, run().want(t, ExitNothing).stderr, "topic "+s.topics.Results+" at ", "does not exist", "try: consumer run, which creates")
 	s.settings.Group.Topic = "nonsuch"
 	line := append([]string{"audit", "--log", "--database-url", s.settings.Database.URL}, s.groupFlags()...)
 	wantParts(t, consume(t, "", line...).want(t, ExitNothing).stderr, "topic nonsuch at ", "try: consumer run")

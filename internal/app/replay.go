@@ -179,7 +179,7 @@ func replayFailure(ctx context.Context, s *session, id string, err error) error 
 	command := func(what string) string { return fmt.Sprintf("%s replay %s %s", s.name, what, id) }
 	if shared, ok := errors.AsType[*replay.SharedError](err); ok {
 		other := &shared.Other
-		try := fmt.Sprintf("%s replay show %s", s.name, other.ID)
+		try := fmt.Sprintf("%s replay show %s until it is done, or %s replay cancel %s", s.name, other.ID, s.name, other.ID)
 		if other.Interrupted() {
 			try = fmt.Sprintf("%s replay resume %s, or %s replay cancel %s", s.name, other.ID, s.name, other.ID)
 		}

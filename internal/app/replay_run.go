@@ -100,6 +100,10 @@ func (c *replayRunCommand) found(ctx context.Context, s *session, client *kafka.
 
 // notDone says what to do after a plan.
 func notDone(s *session, plan *replay.Plan) error {
+	if n := plan.Count(replay.Exhausted); n > 0 {
+		s.say("%s: %d of them came again as often as is allowed, and failed each time: when what they fail of is mended, add --max-replays N",
+			s.name, n)
+	}
 	switch {
 	case plan.Selected == 0:
 		return &failure{code: ExitNothing, err: fmt.Errorf("none of %d messages passes the filter", plan.Scanned),

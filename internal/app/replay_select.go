@@ -178,12 +178,26 @@ func offsetsOf(ctx context.Context, client *kafka.Client, flag, topic string, b 
 		case b.offset > have.To:
 			return nil, &failure{code: ExitUsage,
 				err: fmt.Errorf("--%s: %s/%d has no offset %d yet: the next message gets %d", flag, topic, have.Partition, b.offset, have.To),
-				try: fmt.Sprintf("--partition with one that has it, or --%s end", flag)}
+				try: fmt.Sprintf("--partition with one that has it, or --%s end%s", flag, epochHint(flag, b.offset))}
 		default:
 			list[i] = b.offset
 		}
 	}
 	return list, nil
+}
+
+// epochHint offers an offset as the time that it may be meant to be: seconds or
+// milliseconds since 1970, as other tools take them.
+func epochHint(flag string, offset int64) string {
+	const firstSecond, firstMilli = 1_000_000_000, 1_000_000_000_000 // in September 2001
+	at := time.Unix(offset, 0)
+	switch {
+	case offset < firstSecond || offset >= firstMilli*100:
+		return ""
+	case offset >= firstMilli:
+		at = time.UnixMilli(offset)
+	}
+	return fmt.Sprintf("; if it is a time: --%s %s", flag, utc(at))
 }
 
 // nothing is the failure of a selection without messages.

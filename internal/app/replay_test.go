@@ -189,7 +189,7 @@ func TestReplayOfWhatIsAppliedSaysThatItChangesNothingAndChangesNothing(t *testi
 	s.replay("resume", done.Replay.ID).want(t, ExitFailed, "has ended", "replay show")
 	s.replay("cancel", done.Replay.ID).want(t, ExitFailed, "has ended")
 	// The replayed copies were replayed once: the cap counts them.
-	s.replay("--topic", s.topics.Tiers[0].Topic, "--max-replays", "1").want(t, ExitOK, "replayed_too_often", "nothing to publish")
+	s.replay("--topic", s.topics.Tiers[0].Topic, "--max-replays", "1").want(t, ExitOK, "replayed_too_often", "nothing to publish", "add --max-replays N")
 }
 
 // count is how many messages stand in a topic.
@@ -379,7 +379,7 @@ func TestTwoReplaysOfTheSameMessagesAtOnceAreRefused(t *testing.T) {
 	s.servers.Exec(t, func(exec func(query string, args ...any)) {
 		exec("UPDATE replays SET state = 'running' WHERE replay_id = ?", []byte(id))
 	})
-	s.replay("--execute", "--reason", "two", "--partition", "0,1,2", "--rate", "0").want(t, ExitFailed, "replay "+id+" has", "replay show "+id)
+	s.replay("--execute", "--reason", "two", "--partition", "0,1,2", "--rate", "0").want(t, ExitFailed, "replay "+id+" has", "replay show "+id+" until it is done, or producer replay cancel "+id)
 	s.replay("resume", id).want(t, ExitFailed, "is being worked on", "replay cancel "+id)
 	// Its process has died: nothing was heard of it for long.
 	s.servers.Exec(t, func(exec func(query string, args ...any)) {
@@ -407,6 +407,8 @@ func TestReplaySelectionsThatMakeNoSenseNameTheNextCommand(t *testing.T) {
 		{"backwards", []string{"--from", "5m", "--to", "10m"}, ExitUsage, []string{"nothing is from", "try: --from"}},
 		{"a day without messages", []string{"--from", "2020-01-01", "--to", "2020-01-02"}, ExitNothing, []string{"holds no message", "--from start"}},
 		{"an offset to come", []string{"--partition", "0", "--from", "1000"}, ExitUsage, []string{"has no offset 1000 yet"}},
+		{"seconds since 1970", []string{"--from", "1764237600"}, ExitUsage, []string{"if it is a time: --from 2025-11-27T10:00:00.000Z"}},
+		{"milliseconds since 1970", []string{"--to", "1764237600123"}, ExitUsage, []string{"if it is a time: --to 2025-11-27T10:00:00.123Z"}},
 		{"a negative offset", []string{"--from=-1"}, ExitUsage, []string{"the first one is 0"}},
 		{"a partition too many", []string{"--partition", "7"}, ExitUsage, []string{"has no partition 7"}},
 		{"a topic that is not there", []string{"--topic", "nonsuch-topic"}, ExitFailed, []string{"topic nonsuch-topic", "--topic with one of"}},

@@ -73,6 +73,29 @@ func TestFindingsAboutOrdersCanBeMended(t *testing.T) {
 	}
 }
 
+// An order that lost its row cannot be applied again while its movements stand; when
+// its event has become a dead letter over it, the movements are mended all the same.
+func TestMovementsOfADeadOrderAreMended(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, onePartition, func(s *ConsumerSettings) { s.Flow.MaxDeadRatio = 0 })
+	s.stocked(map[string]int64{"apple": 10})
+	s.sendMessages(order.Message{Topic: s.topics.Input, Key: []byte("A-1"), Value: []byte(create("A-1", "apple", 2))})
+	s.settle(s.open())
+	s.exec("DELETE FROM orders WHERE order_id = ?", []byte("A-1"))
+	s.running()
+	s.replay("--execute", "--reason", "lost", "--no-audit", "--ramp", "none").want(t, ExitOK)
+	s.awaitCount(s.topics.Dead, 1)
+	s.awaitTiers()
+	_, _, raw := s.audit(ExitFailed)
+	wantParts(t, s.mendGoods(raw, ExitOK).stderr, "order A-1: removed deduct apple -2, added nothing")
+	s.retry(ExitOK, "--order", "A-1", "--execute", "--reason", "mended")
+	s.awaitTiers()
+	s.expectLevels(map[string]int64{"apple": 8})
+	if found, _, _ := s.audit(ExitOK); len(found) != 0 {
+		t.Errorf("still found: %+v", found)
+	}
+}
+
 // What the log contradicts, or cannot confirm, is left to a person.
 func TestFindingsAboutOrdersThatTheLogDoesNotConfirm(t *testing.T) {
 	t.Parallel()

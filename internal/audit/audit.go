@@ -16,7 +16,7 @@
 //
 // Four bytes for each offset of the range in the input topic (0.4 GB for a
 // hundred million events), and the events of a chunk for each partition; about 20
-// for each event that is lost. The ledger's own part takes about 100 bytes for each
+// for each order that has an event and no row. The ledger's own part takes about 100 bytes for each
 // goods.
 package audit
 
@@ -126,14 +126,16 @@ type auditor struct {
 	answers time.Time      // when the oldest outcome was appended, if older ones were removed
 	letters time.Time      // likewise of the dead letters
 
-	lost, contradicted map[uint64]struct{} // orders of such findings, by keyOf
+	// Orders by keyOf: with an event and without a row, and with a row that is not what
+	// its event asked for.
+	unrecorded, contradicted map[uint64]struct{}
 }
 
 // Run audits. The error is about what could not be read; what was found until
 // then has been reported.
 func Run(ctx context.Context, c Case) (Summary, error) {
 	began := c.Now()
-	a := &auditor{Case: c, sheets: make(map[int]*sheet), lost: make(map[uint64]struct{}), contradicted: make(map[uint64]struct{})}
+	a := &auditor{Case: c, sheets: make(map[int]*sheet), unrecorded: make(map[uint64]struct{}), contradicted: make(map[uint64]struct{})}
 	a.summary.ByClass = make(map[Class]int64)
 	a.summary.Applied = make(map[stock.State]int64)
 	a.summary.Waiting = make(map[string]int64)

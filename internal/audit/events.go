@@ -122,8 +122,8 @@ func (a *auditor) count(s *sight, m *order.Message) {
 	}
 	if class == Off {
 		a.find(finding)
-		a.remember(s, finding.Rule)
 	}
+	a.remember(s, class)
 	if s.fault == nil {
 		a.cellOf(s.at).order = shortHash(s.event.OrderID)
 	}

@@ -44,18 +44,19 @@ func keyOf(order string) uint64 { return maphash.String(hashes, order) }
 
 // remember keeps what the log says about an order whose rows may be found to be
 // wrong, too.
-func (a *auditor) remember(s *sight, rule Rule) {
+func (a *auditor) remember(s *sight, class Class) {
 	switch {
-	case rule == RuleLost:
-		a.lost[keyOf(s.event.OrderID)] = struct{}{}
-	case rule == RuleConflict && s.contradicted():
+	case s.fault != nil || s.event.Type != order.Created:
+	case !s.known && class != Forgotten: // lost, waiting or dead: what is mended publishes it again
+		a.unrecorded[keyOf(s.event.OrderID)] = struct{}{}
+	case class == Off && s.contradicted():
 		a.contradicted[keyOf(s.event.OrderID)] = struct{}{}
 	}
 }
 
 // mendOf says what mends a finding of the ledger. An order's row is believed and its
 // movements are made to fit, unless the log contradicts the row. Movements without a
-// row are taken back where the log has the event, which is applied anew then; where
+// row are taken back where the log has the event, which can be applied anew then; where
 // it has not, nobody can tell here whether the order was one.
 func (a *auditor) mendOf(f *stock.Finding) Mend {
 	mend := false
@@ -66,7 +67,7 @@ func (a *auditor) mendOf(f *stock.Finding) Mend {
 		_, contradicted := a.contradicted[keyOf(f.Order)]
 		mend = !contradicted
 	case stock.RuleNoOrder:
-		_, mend = a.lost[keyOf(f.Order)]
+		_, mend = a.unrecorded[keyOf(f.Order)]
 	case stock.RuleNegative, stock.RuleState:
 	}
 	if mend {
