@@ -188,7 +188,7 @@ type shownLogSummary struct {
 	DeadLetters int64            `json:"dead_letters"`
 	Outcomes    int64            `json:"outcomes"`
 	Unasked     int64            `json:"unasked"`
-	OtherLog    int64            `json:"orders_of_another_log"`
+	Gone        int64            `json:"orders_with_event_gone"`
 	Database    shownSummary     `json:"database"`
 	Seconds     float64          `json:"seconds"`
 }
@@ -197,7 +197,7 @@ func newShownLogSummary(s *audit.Summary) shownLogSummary {
 	shown := shownLogSummary{
 		Clean: s.Clean(), Findings: s.Findings, Events: s.Events, ByClass: make(map[string]int64),
 		Applied: make(map[string]int64), Waiting: s.Waiting, DeadLetters: s.DeadLetters, Outcomes: s.Outcomes,
-		Unasked: s.Unasked, OtherLog: s.OtherLog, Database: newShownSummary(s.Ledger), Seconds: s.Took.Seconds(),
+		Unasked: s.Unasked, Gone: s.Gone, Database: newShownSummary(s.Ledger), Seconds: s.Took.Seconds(),
 	}
 	for _, class := range audit.Classes {
 		shown.ByClass[strings.ReplaceAll(string(class), " ", "_")] = s.ByClass[class]
@@ -235,8 +235,8 @@ func (s shownLogSummary) String() string {
 	if s.Unasked > 0 {
 		fmt.Fprintf(&b, "  of %s it cannot be told whether they were answered: the outcomes are gone, or outside the range\n", counted64(s.Unasked, "event"))
 	}
-	if s.OtherLog > 0 {
-		fmt.Fprintf(&b, "  %s of a log that is gone: decided before anything of this one was appended\n", countedAre(int(s.OtherLog), "order"))
+	if s.Gone > 0 {
+		fmt.Fprintf(&b, "  of %s the event is gone: compaction has taken it, or the topic was made anew\n", counted64(s.Gone, "order"))
 	}
 	fmt.Fprintf(&b, "%s, %s read\n", counted64(s.DeadLetters, "dead letter"), counted64(s.Outcomes, "outcome"))
 	fmt.Fprintf(&b, "database: %s", s.Database)

@@ -99,12 +99,15 @@ func (c *replayRunCommand) found(ctx context.Context, s *session, client *kafka.
 }
 
 // notDone says what to do after a plan.
-func notDone(s *session, plan *replay.Plan) error {
+func notDone(s *session, topic string, plan *replay.Plan) error {
 	if n := plan.Count(replay.Exhausted); n > 0 {
 		s.say("%s: %d of them came again as often as is allowed, and failed each time: when what they fail of is mended, add --max-replays N",
 			s.name, n)
 	}
 	switch {
+	case plan.Scanned == 0:
+		return &failure{code: ExitNothing, err: fmt.Errorf("topic %s has offsets there, and no message: compaction has taken what stood there", topic),
+			try: s.name + " replay --topic " + topic + " --from start"}
 	case plan.Selected == 0:
 		return &failure{code: ExitNothing, err: fmt.Errorf("none of %d messages passes the filter", plan.Scanned),
 			try: "the command with fewer of --order, --goods, --type and --filter"}
@@ -300,7 +303,7 @@ func (j *replayJob) planAndDo(ctx context.Context, answer *replayAnswer, kind st
 	answer.plan(j.spec, j.ranges, plan)
 	if !deed.Execute || plan.Publish == 0 {
 		answer.end(nil)
-		return errors.Join(answer.err, notDone(j.session, plan))
+		return errors.Join(answer.err, notDone(j.session, j.spec.Topic, plan))
 	}
 	now := time.Now()
 	err = j.begin(ctx, j.session.abort, replay.Object{

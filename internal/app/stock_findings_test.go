@@ -182,7 +182,7 @@ func TestOrdersOfALogThatIsGoneAreNoFindings(t *testing.T) {
 	}
 	s.exec("UPDATE orders SET decided_at = '2026-01-02 03:04:05' WHERE order_id = ?", []byte("old"))
 	found, summary, _ := s.audit(ExitOK)
-	if len(found) != 0 || summary.OtherLog != 1 {
+	if len(found) != 0 || summary.Gone != 1 {
 		t.Errorf("found %+v in %+v", found, summary)
 	}
 }

@@ -101,10 +101,10 @@ type Summary struct {
 	// Unasked events are older than the oldest outcome that the log still has:
 	// whether they were answered cannot be told.
 	Unasked int64
-	// OtherLog are orders that name a place of the range and were decided before
-	// anything of it was appended: the topic was made anew, and their events are
-	// gone with the old one.
-	OtherLog int64
+	// Gone are orders that name a place of the range at which their event does not
+	// stand any more: compaction has taken it, or the topic was made anew and they
+	// were decided before anything of this one was appended.
+	Gone int64
 	// Ledger is what the ledger says of itself.
 	Ledger   stock.Summary
 	Findings int64

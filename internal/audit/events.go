@@ -93,7 +93,7 @@ func (a *auditor) settle(ctx context.Context, c *chunk, total int64) error {
 	for i := range c.sights {
 		s := &c.sights[i]
 		a.summary.Events++
-		a.sheets[s.at.Partition].saw(c.times[i].Time)
+		a.sheets[s.at.Partition].saw(s.at.Offset, c.times[i].Time)
 		if s.at.Offset >= a.sheets[s.at.Partition].settled {
 			a.summary.ByClass[InFlight]++
 			continue

@@ -84,8 +84,9 @@ func (a *auditor) origin(ctx context.Context, r *stock.Record) error {
 	if c == nil || c.order == shortHash(r.Order) || c.place != noPlace || r.Origin.Offset >= a.sheets[r.Origin.Partition].settled {
 		return nil
 	}
-	if oldest := a.sheets[r.Origin.Partition].oldest; !oldest.IsZero() && r.DecidedAt.Before(oldest.Add(-sinceSlack)) {
-		a.summary.OtherLog++ // the topic was made anew: the same places, other events
+	oldest := a.sheets[r.Origin.Partition].oldest
+	if c.answers&stands == 0 || !oldest.IsZero() && r.DecidedAt.Before(oldest.Add(-sinceSlack)) {
+		a.summary.Gone++ // compaction has taken it; or the topic was made anew: the same places, other events
 		return nil
 	}
 	f := Finding{Rule: RuleNoEvent, Order: r.Order, At: r.Origin,

@@ -15,7 +15,7 @@ import (
 // one of 65,535 orders without event is overlooked.
 type cell struct {
 	place   uint8  // noPlace, deadPlace, or the tier in which it waits
-	answers uint8  // bits
+	answers uint8  // bits, and stands
 	order   uint16 // zero when no event of an order stands there
 }
 
@@ -33,6 +33,8 @@ const (
 	saidReleased
 	saidVoided
 	saidDead
+	// stands: the log holds a message there. Compaction leaves holes.
+	stands = 1 << 7
 )
 
 // sheet is what is known about the events of one partition.
@@ -43,8 +45,9 @@ type sheet struct {
 	oldest  time.Time // when the first of these events was appended; zero: none was seen
 }
 
-// saw takes the time of an event into account.
-func (s *sheet) saw(at time.Time) {
+// saw takes into account that a message stands at the offset, and its time.
+func (s *sheet) saw(offset int64, at time.Time) {
+	s.cells[offset-s.from].answers |= stands
 	if s.oldest.IsZero() || at.Before(s.oldest) {
 		s.oldest = at
 	}
