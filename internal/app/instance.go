@@ -37,6 +37,8 @@ const (
 // Options are what a program brings along besides its settings.
 type Options struct {
 	Log *slog.Logger
+	// ShowPayloads lets the log repeat what events say.
+	ShowPayloads bool
 	// OpenLedger opens the database of a URL.
 	OpenLedger func(ctx context.Context, url string) (*ledger.Ledger, error)
 	// OnListen is told the address of the API; may be nil.
@@ -172,6 +174,7 @@ func (i *Instance) observe() {
 	}
 	i.health = telemetry.NewHealth(health)
 	i.observer = newObserver(i.metrics, i.health, i.log, i.options.OnSettled)
+	i.observer.showPayloads = i.options.ShowPayloads
 }
 
 // Close gives everything back. It is called after Run has returned.

@@ -23,13 +23,24 @@ type observer struct {
 	commits atomic.Pointer[telemetry.Loop] // turns while the group is joined; nil: it is not
 	first   atomic.Int64                   // Unix nanoseconds of the first message read; 0: none yet
 
+	showPayloads bool // log lines repeat what events say
+
 	mu        sync.Mutex
 	counts    map[string]int64           // settled events by outcome
 	unsettled map[partitionKey]time.Time // of the partitions of this generation; see Unsettled
 	said      map[string]time.Time       // when what goes on was last written; see rarely
+	dead      map[string]deadSaid        // what was written about dead letters, by code
 }
 
-// pauseEvery is how often something that goes on is written again.
+// deadSaid is when a dead letter of a code was last written about, and how many
+// were not since.
+type deadSaid struct {
+	at     time.Time
+	silent int64
+}
+
+// pauseEvery is how often something that goes on is written again, and how often
+// dead letters of one code are: the topic has them all, and the metrics count them.
 const pauseEvery = 10 * time.Second
 
 func newObserver(m *telemetry.Metrics, h *telemetry.Health, log *slog.Logger, tap func(order.Settlement)) *observer {
@@ -38,6 +49,7 @@ func newObserver(m *telemetry.Metrics, h *telemetry.Health, log *slog.Logger, ta
 		counts:    make(map[string]int64),
 		unsettled: make(map[partitionKey]time.Time),
 		said:      make(map[string]time.Time),
+		dead:      make(map[string]deadSaid),
 	}
 	h.WatchProgress(o.oldestInFlight)
 	return o
@@ -70,6 +82,26 @@ func (o *observer) Settled(s order.Settlement) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.counts[s.Outcome]++
+	if s.Outcome == order.SettledDead {
+		o.sayDead(&s)
+	}
+}
+
+// sayDead writes about a dead letter; o.mu is held.
+func (o *observer) sayDead(s *order.Settlement) {
+	said := o.dead[s.Code] // codes are few: the program's own
+	if time.Since(said.at) < pauseEvery {
+		said.silent++
+		o.dead[s.Code] = said
+		return
+	}
+	args := []any{"order", s.Order, "code", s.Code, "reason", s.Reason(o.showPayloads),
+		"topic", s.Origin.Topic, "partition", s.Origin.Partition, "offset", s.Origin.Offset}
+	if said.silent > 0 {
+		args = append(args, "others_since", said.silent)
+	}
+	o.dead[s.Code] = deadSaid{at: time.Now()}
+	o.log.Warn("event became a dead letter", args...)
 }
 
 // Paused implements order.Observer.

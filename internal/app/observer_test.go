@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"log/slog"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/stock"
 	"orderconsumer/internal/telemetry"
 )
 
@@ -38,6 +40,44 @@ func TestLagIsAsOldAsThePartitionsOwnMessage(t *testing.T) {
 	if got := o.age("orders", 0, 5); got >= 0 {
 		t.Errorf("a partition that was given up is told to be %s behind", got)
 	}
+}
+
+func TestDeadLettersAreWrittenAboutOnceInAWhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		o := newTestObserver(t)
+		o.log = slog.New(slog.NewTextHandler(&log, nil))
+		_, broken := order.Decode(&order.Message{Value: []byte(`{"order_id":"A-1","type":"canary"}`)})
+		dead := func(id, code string, cause error) {
+			o.Settled(order.Settlement{Outcome: "dead", Code: code, Cause: cause, Order: id, Origin: stock.Origin{Topic: "orders", Partition: 2, Offset: 7}})
+		}
+		o.Settled(order.Settlement{Outcome: "retried", Code: order.CodeGoodsUnknown, Cause: order.ErrGoodsUnknown, Order: "never"})
+		dead("A-1", order.CodeSchemaInvalid, broken)
+		dead("A-2", order.CodeSchemaInvalid, broken)
+		dead("A-3", order.CodeSchemaInvalid, broken)
+		dead("A-4", order.CodeConflict, order.ErrConflict)
+		time.Sleep(pauseEvery)
+		dead("A-5", order.CodeSchemaInvalid, broken)
+		o.showPayloads = true
+		dead("A-6", order.CodeTooOld, broken)
+		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+		want := [][]string{
+			{"level=WARN", "order=A-1", "code=schema_invalid", "(masked)", "topic=orders partition=2 offset=7"},
+			{"order=A-4", "code=conflict", order.ErrConflict.Error()},
+			{"order=A-5", "others_since=2"},
+			{"order=A-6", "canary"},
+		}
+		if len(lines) != len(want) {
+			t.Fatalf("%d lines, want %d:\n%s", len(lines), len(want), log.String())
+		}
+		for i, parts := range want {
+			wantParts(t, lines[i], parts...)
+			if i < 3 && strings.Contains(lines[i], "canary") {
+				t.Errorf("the event is repeated: %s", lines[i])
+			}
+		}
+	})
 }
 
 func TestACommitLoopThatStandsStillIsDead(t *testing.T) {

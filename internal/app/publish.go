@@ -20,7 +20,8 @@ type publishCommand struct {
 	Format     string `env:"PUBLISH_FORMAT" default:"auto" enum:"auto,jsonl,csv" help:"jsonl: one event a line, as the contract has it. csv: order_id,goods_id,num, a header line is recognised; the lines of one order must stand together, since a line that comes later finds its order published without it. auto: by the file's name, else by its first character."`
 	NoValidate bool   `aliases:"force" env:"PUBLISH_NO_VALIDATE" help:"Publish even lines that the consumer can only dead-letter; empty lines are skipped all the same. --force is another name for it. Both are for jsonl: they have no effect on csv."`
 
-	Target TargetSettings `embed:""`
+	Target  TargetSettings  `embed:""`
+	Payload PayloadSettings `embed:""`
 	OutputSettings
 }
 
@@ -41,6 +42,7 @@ func (c *publishCommand) Run(ctx context.Context, s *session) error {
 	}
 	defer target.close(s.abort)
 	t := newTally(s)
+	t.complaints.shown = c.Payload.shown()
 	lines := readLines(ctx, file, &t.bytes)
 	reader := &eventReader{cmd: c, lines: lines, tally: t, failed: &failedFile{}}
 	d := c.Target.deliverer(target, s, t, reader.failed)

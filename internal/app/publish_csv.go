@@ -134,7 +134,7 @@ func (r *eventReader) endOrder(yield func(parcel) bool) bool {
 	r.orders.seen[hash] = published || o.fault == nil
 	if o.fault != nil {
 		r.tally.invalid.Add(1)
-		r.tally.complaints.add("%s", o.complaint())
+		r.tally.complaints.add("%s", o.complaint(r.tally.complaints.words(o.fault)))
 		return true
 	}
 	return yield(parcel{message: message, raw: o.raw, line: o.first})
@@ -150,13 +150,22 @@ func (r *eventReader) late(id string, published bool) error {
 		"and publishing it again under the same id would be a conflict", id)
 }
 
-// complaint says what is wrong, and in which line.
-func (o *csvOrder) complaint() string {
+// complaint says what is wrong, in these words, and in which line.
+func (o *csvOrder) complaint(fault string) string {
 	if o.wrong == 0 || o.wrong == o.first {
-		return fmt.Sprintf("line %d: %v", o.first, o.fault)
+		return fmt.Sprintf("line %d: %s", o.first, fault)
 	}
-	return fmt.Sprintf("line %d: %v (the order begins in line %d)", o.wrong, o.fault, o.first)
+	return fmt.Sprintf("line %d: %s (the order begins in line %d)", o.wrong, fault, o.first)
 }
+
+// numFault is a number that is none.
+type numFault struct{ text string }
+
+// Error implements error.
+func (e *numFault) Error() string { return fmt.Sprintf("num is %q, want 1..%d", e.text, order.MaxNum) }
+
+// Masked is Error without the text; see [order.Masked].
+func (e *numFault) Masked() string { return fmt.Sprintf("num is (masked), want 1..%d", order.MaxNum) }
 
 // placed is the message that creates an order now.
 func (t *TargetSettings) placed(o csvOrder) (order.Message, error) {
@@ -224,7 +233,7 @@ func (o *csvOrders) row(fields []string, err error) (id string, row stock.Line, 
 	}
 	row.Num, err = strconv.ParseInt(column(2), 10, 64)
 	if err != nil {
-		return id, row, fmt.Errorf("num is %q, want 1..%d", column(2), order.MaxNum)
+		return id, row, &numFault{text: column(2)}
 	}
 	return id, row, nil
 }

@@ -95,7 +95,7 @@ func (r *eventReader) jsonLine(l line, yield func(parcel) bool) bool {
 // refuse keeps what cannot be published for whoever is going to correct it.
 func (r *eventReader) refuse(number int, why error, raw []byte) {
 	r.tally.invalid.Add(1)
-	r.tally.complaints.add("line %d: %v", number, why)
+	r.tally.complaints.add("line %d: %s", number, r.tally.complaints.words(why))
 	r.failed.write(raw)
 }
 

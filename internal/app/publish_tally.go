@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"orderconsumer/internal/order"
 )
 
 // tally counts what becomes of the events of one run. Many goroutines count.
@@ -115,6 +117,7 @@ const complaintsMost = 10
 // complaints says what is wrong with events, the first few of them.
 type complaints struct {
 	session *session
+	shown   bool // they repeat what events say
 	mu      sync.Mutex
 	count   int
 }
@@ -127,6 +130,14 @@ func (c *complaints) add(format string, args ...any) {
 	if c.count <= complaintsMost {
 		c.session.say(format, args...)
 	}
+}
+
+// words are what an error says, as far as it may be said.
+func (c *complaints) words(err error) string {
+	if c.shown {
+		return err.Error()
+	}
+	return order.Masked(err)
 }
 
 // end says how many were not said.

@@ -118,6 +118,18 @@ func TestPublishLines(t *testing.T) {
 	})
 }
 
+// TestPublishRepeatsLinesWhenAskedTo is the other setting of LOG_PAYLOADS; masked is
+// the default of all other tests.
+func TestPublishRepeatsLinesWhenAskedTo(t *testing.T) {
+	t.Parallel()
+	const wrong = `{"type":"order.created","order_id":"A-2","items":[{"goods_id":"1","num":"many"}]}`
+	k := newKiosk(t)
+	k.call(wrong, "publish", "--log-payloads=shown").
+		expect(t, ExitFailed, `line 1: schema_invalid at /items/0/num: got "many", want 1..1000000000`)
+	k.call("A-1,421,many", "publish", "--log-payloads=shown", "--format=csv").
+		expect(t, ExitFailed, `line 1: num is "many", want 1..1000000000`)
+}
+
 func TestPublishInvalidLines(t *testing.T) {
 	t.Parallel()
 	const short, cut = `{"type":"order.created","order_id":"A-2","items":[{"goods_id":"1","num":0}]}`, `{"order_id":`
@@ -128,7 +140,7 @@ func TestPublishInvalidLines(t *testing.T) {
 		good := create("A-1", "421", 2)
 		got := k.call(good+"\n"+short+"\r\n"+cut, "publish", "-o", "json")
 		got.expect(t, ExitFailed,
-			"line 2: schema_invalid at /items/0/num: got 0, want 1..1000000000\n", "line 3: malformed_json",
+			"line 2: schema_invalid at /items/0/num: got (masked), want 1..1000000000\n", "line 3: malformed_json: (masked) at byte 12\n",
 			"producer: 2 of 3 events were not published: they are in "+k.failures(),
 			"try: correct "+k.failures()+", then producer publish --file "+k.failures())
 		if diff := cmp.Diff([]string{good}, k.values()); diff != "" {

@@ -43,7 +43,7 @@ func (c *runCommand) Run(take context.Context, s *session) error {
 		return err
 	}
 	instance, err := OpenInstance(take, c.ConsumerSettings,
-		Options{Log: log, OpenLedger: c.open, Crash: plan.Hook()})
+		Options{Log: log, ShowPayloads: c.Log.Payload.shown(), OpenLedger: c.open, Crash: plan.Hook()})
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,8 @@ type Malformed struct {
 	Code   string // one of the codes above
 	Path   string // JSON pointer to what is wrong, as /items/0/num; may be empty
 	Detail string // for a person; valid UTF-8 without control characters, at most 200 bytes
+
+	masked string // Error without what it repeats of the event; empty when it repeats nothing
 }
 
 // Error joins code, path and detail.
@@ -39,6 +41,14 @@ func (m *Malformed) Error() string {
 		return m.Code + ": " + m.Detail
 	}
 	return m.Code + " at " + m.Path + ": " + m.Detail
+}
+
+// Masked is Error without what it repeats of the event; see [Masked].
+func (m *Malformed) Masked() string {
+	if m.masked == "" {
+		return m.Error()
+	}
+	return m.masked
 }
 
 // Decode reads the event in a message, by the rules that contract/README.md
@@ -98,10 +108,13 @@ func syntaxFault(value []byte, err error) *Malformed {
 	fault := &Malformed{Code: CodeMalformedJSON, Detail: err.Error()}
 	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		fault.Path = clip(string(syntactic.JSONPointer), maxDetailBytes)
-		fault.Detail = clip(syntactic.Err.Error(), maxDetailBytes/2) + " at byte " + strconv.Itoa(int(syntactic.ByteOffset))
+		where := " at byte " + strconv.Itoa(int(syntactic.ByteOffset))
+		fault.Detail = clip(syntactic.Err.Error(), maxDetailBytes/2) + where
+		fault.masked = CodeMalformedJSON + ": " + mask + where // the path has names of members, which are anybody's
 	}
 	if errors.Is(err, jsontext.ErrDuplicateName) {
 		fault.Code, fault.Detail = CodeDuplicateMember, "named twice"
+		fault.masked = CodeDuplicateMember + " at " + mask + ": named twice"
 	}
 	fault.Detail = strings.TrimPrefix(fault.Detail, "jsontext: ")
 	return fault

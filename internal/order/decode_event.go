@@ -65,7 +65,7 @@ func (r *eventReader) eventType(at place) error {
 	}
 	kind, ok := typeOf(r.unquote(quoted))
 	if !ok {
-		r.violate(at, string(quoted), wantType)
+		r.refuse(at, "", string(quoted), wantType)
 	}
 	r.kind = kind
 	return nil
@@ -91,7 +91,7 @@ func (r *eventReader) occurredAt(at place) error {
 		return err
 	}
 	if r.at, r.dated = timeOf(r.unquote(quoted)); !r.dated {
-		r.violate(at, string(quoted), wantTime)
+		r.refuse(at, "", string(quoted), wantTime)
 	}
 	return nil
 }
@@ -144,7 +144,7 @@ func (r *eventReader) identifier(into *span, at place, limit int) error {
 	}
 	switch {
 	case !good:
-		r.violate(at, string(raw), wantID)
+		r.refuse(at, "", string(raw), wantID)
 	case len(text) < 1 || len(text) > limit:
 		r.violate(at, strconv.Itoa(len(text))+" bytes", "1.."+strconv.Itoa(limit)+" bytes")
 	default:

@@ -76,7 +76,7 @@ func (r *eventReader) number(into *int64, at place) error {
 	}
 	num, ok := numOf(text)
 	if !ok {
-		r.violate(at, string(raw), wantNum)
+		r.refuse(at, "", string(raw), wantNum)
 		return nil
 	}
 	*into = num

@@ -151,11 +151,12 @@ func (r *eventReader) reject(at place, want string) error {
 	if err != nil {
 		return err
 	}
-	r.violate(at, string(raw), want)
+	r.refuse(at, "", string(raw), want)
 	return nil
 }
 
-// violate notes a breach of the schema; the first one counts.
+// violate notes a breach of the schema; the first one counts. got describes what
+// was found, and repeats nothing of it.
 func (r *eventReader) violate(at place, got, want string) {
 	if r.violation == nil {
 		r.violation = &Malformed{
@@ -163,6 +164,16 @@ func (r *eventReader) violate(at place, got, want string) {
 			Path:   at.pointer(),
 			Detail: "got " + clip(got, maxGotBytes) + ", want " + want,
 		}
+	}
+}
+
+// refuse is violate for a value that is repeated; what says what it is a value
+// of, where the place does not.
+func (r *eventReader) refuse(at place, what, value, want string) {
+	if r.violation == nil {
+		r.violate(at, what+value, want)
+		masked := Malformed{Code: r.violation.Code, Path: r.violation.Path, Detail: "got " + what + mask + ", want " + want}
+		r.violation.masked = masked.Error()
 	}
 }
 

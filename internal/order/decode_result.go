@@ -45,7 +45,7 @@ func (r *eventReader) mergeType(m *Message) {
 		if r.kind != "" {
 			want = string(r.kind) + " as in the value"
 		}
-		r.violate(place{}, "header "+HeaderType+" "+strconv.Quote(clip(string(value), maxGotBytes)), want)
+		r.refuse(place{}, "header "+HeaderType+" ", strconv.Quote(clip(string(value), maxGotBytes)), want)
 	}
 }
 
@@ -73,7 +73,7 @@ func (r *eventReader) timeFromHeader(m *Message) {
 	}
 	at, good := timeOf(value)
 	if !good {
-		r.violate(place{}, "header "+HeaderTime+" "+strconv.Quote(clip(string(value), maxGotBytes)), wantTime)
+		r.refuse(place{}, "header "+HeaderTime+" ", strconv.Quote(clip(string(value), maxGotBytes)), wantTime)
 		return
 	}
 	r.at = at
@@ -86,7 +86,7 @@ func (r *eventReader) idFromHeader(m *Message) {
 	case len(value) > MaxEventIDBytes:
 		r.violate(place{}, "header "+HeaderID+" of "+strconv.Itoa(len(value))+" bytes", "1.."+strconv.Itoa(MaxEventIDBytes)+" bytes")
 	case hasControl(value) || !utf8.Valid(value):
-		r.violate(place{}, "header "+HeaderID+" "+strconv.Quote(clip(string(value), maxGotBytes)), wantID)
+		r.refuse(place{}, "header "+HeaderID+" ", strconv.Quote(clip(string(value), maxGotBytes)), wantID)
 	default:
 		r.id = r.keep(value)
 	}

@@ -13,7 +13,10 @@ type Settlement struct {
 	Outcome string        // one of SettledOutcomes
 	Code    string        // why, for retried and dead: a short stable word
 	Tier    string        // the retry tier it went to, for retried
+	Cause   error         // likewise, whole; see Reason
 	Topic   string        // where the event was read from
+	Order   string        // of which order it is, for dead; empty when that could not be read
+	Origin  stock.Origin  // where it was first read, for dead
 	Age     time.Duration // from append to settlement
 	Took    time.Duration // from Submit to settlement
 }

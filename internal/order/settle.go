@@ -239,7 +239,7 @@ func (f *Flow) failed(t *task, cause error) ([]Message, Settlement) {
 			retry := Forward(&t.message, t.delivery, failure)
 			retry.Topic = tier.Topic
 			if retry.size() <= MaxForwardBytes {
-				return []Message{retry}, Settlement{Outcome: SettledRetried, Code: code, Tier: tier.Topic}
+				return []Message{retry}, Settlement{Outcome: SettledRetried, Code: code, Cause: cause, Tier: tier.Topic}
 			}
 			failure.NotBefore = time.Time{}
 			failure.Code = CodeTooLarge
@@ -253,7 +253,8 @@ func (f *Flow) failed(t *task, cause error) ([]Message, Settlement) {
 	dead.Topic = f.cfg.Topics.Dead
 	outcome := DeadOutcome(t.event, t.delivery, failure)
 	// The dead letter stands before the outcome that speaks of it.
-	return []Message{dead, f.outcome(&outcome, t)}, Settlement{Outcome: SettledDead, Code: failure.Code}
+	return []Message{dead, f.outcome(&outcome, t)}, Settlement{Outcome: SettledDead, Code: failure.Code, Cause: cause,
+		Order: t.event.OrderID, Origin: t.delivery.Origin}
 }
 
 func (f *Flow) outcome(o *Outcome, t *task) Message {

@@ -129,8 +129,8 @@ func TestAnEventTooLargeToBeCopiedIsNotRetried(t *testing.T) {
 	m := order300K()
 	m.Headers = append(m.Headers, Header{Key: "big", Value: make([]byte, 2<<20)})
 	messages, settlement := f.failed(newTask(m, nil, appended, 0), ErrGoodsUnknown)
-	if want := (Settlement{Outcome: SettledDead, Code: CodeTooLarge}); settlement != want {
-		t.Errorf("got %+v, want %+v", settlement, want)
+	if settlement.Outcome != SettledDead || settlement.Code != CodeTooLarge {
+		t.Errorf("got %+v, want dead of %s", settlement, CodeTooLarge)
 	}
 	dead := messages[0]
 	text, _ := dead.Header(HeaderErrorMessage)
