@@ -43,6 +43,9 @@ func (c *Client) Positions(ctx context.Context, group string, topics []string) (
 	// A topic that cannot be asked now must not count as one without messages.
 	for _, topic := range topics {
 		if len(partitions[topic]) == 0 {
+			if err := c.MaySee(ctx, []string{topic}); Denied(err) {
+				return nil, err
+			}
 			return nil, fmt.Errorf("positions in %s: %w", topic, kafkago.LeaderNotAvailable)
 		}
 	}

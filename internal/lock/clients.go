@@ -70,6 +70,7 @@ func NewClients(urls []string, cfg ClientConfig) ([]redis.UniversalClient, error
 		}
 		opt.TLSConfig = encryption(opt.TLSConfig, cfg.TLS)
 		opt.ClientName = cfg.Name
+		opt.DisableIdentity = true // CLIENT SETINFO of the library: Redis 7.0 does not know it, and can grant it to nobody
 		opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = cfg.Timeout, cfg.Timeout, cfg.Timeout
 		opt.PoolTimeout = cfg.Timeout
 		opt.PoolSize = cfg.PoolSize
