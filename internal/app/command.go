@@ -124,6 +124,7 @@ func (p program) runUnder(signals chan os.Signal, args []string, io streams) Exi
 	defer watch.close()
 	s.abort = watch.abort
 	line.BindTo(watch.stop, (*context.Context)(nil))
+	warnInsecure(line, s)
 	err = line.Run(s)
 	if err != nil && errors.Is(err, context.Canceled) && watch.stop.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(watch.stop), err)

@@ -93,7 +93,7 @@ func TestAShopBehindTLSAndPasswords(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			published := publishing(t, append([]string{"publish", "--create", "--partitions=3", "--topic=" + g.settings["topic"], "--file=" + orders},
+			published := producing(t, append([]string{"publish", "--create", "--partitions=3", "--topic=" + g.settings["topic"], "--file=" + orders},
 				g.args(changed, "kafka-")...)...)
 			published.want(t, ExitOK)
 			g.keepsSecret(published)
@@ -212,11 +212,27 @@ func TestDoctorWarnsOfWhatOthersMayRead(t *testing.T) {
 	}
 	// The first member of a fresh cluster waits for it longer than a doctor does.
 	ran := g.consume(changed, "run", "--exit-at-end").want(t, ExitOK)
-	wantParts(t, ran.stderr, "kafka security", "redis security")
+	wantParts(t, ran.stderr, "kafka security", "redis security", "cache security")
 	got := g.consume(changed, "doctor").want(t, ExitOK)
 	wantParts(t, got.stdout, "[warn] kafka security: any certificate is believed", "[warn] redis security: any certificate is believed")
 	if testkit.Real() {
+		wantParts(t, ran.stderr, "database security")
 		wantParts(t, got.stdout, "[warn] database security: any certificate is believed")
+	}
+	own := map[string]string{"cache-redis-url": g.servers.RedisURLs[0], "cache-redis-tls-insecure": "true", "cache-redis-password-file": g.servers.PasswordFile}
+	wantParts(t, g.consume(own, "doctor").want(t, ExitOK).stdout, "[warn] cache security: any certificate is believed", "remove CACHE_REDIS_TLS_INSECURE")
+	// Commands that have no findings say it themselves.
+	for name, said := range map[string]string{
+		"group":  g.consume(changed, "job", "list").stderr,
+		"stock":  consume(t, "", "stock", "list", "--database-url=mysql://orders@127.0.0.1:1/orders", "--database-tls-insecure").stderr,
+		"replay": producing(t, "redrive", "list", "--kafka-brokers=127.0.0.1:1", "--kafka-tls-insecure").stderr,
+	} {
+		if strings.Count(said, "_TLS_INSECURE: any certificate is believed") < 1 {
+			t.Errorf("%s does not say it:\n%s", name, said)
+		}
+	}
+	if quiet := g.consume(nil, "job", "list").stderr; strings.Contains(quiet, "believed") {
+		t.Errorf("said without a reason: %s", quiet)
 	}
 }
 
@@ -232,7 +248,7 @@ func TestProducerNamesWhatIsWrongWithTrust(t *testing.T) {
 		mistakes["kafka-acls.sh --bootstrap-server"] = map[string]string{"kafka-user": testkit.Stranger}
 	}
 	for mistake, changed := range mistakes {
-		got := publishing(t, append([]string{"generate", "--orders=1", "--topic=" + g.settings["topic"]}, g.args(changed, "kafka-")...)...)
+		got := producing(t, append([]string{"generate", "--orders=1", "--topic=" + g.settings["topic"]}, g.args(changed, "kafka-")...)...)
 		got.expect(t, ExitFailed, mistake)
 		g.keepsSecret(got)
 	}
@@ -309,11 +325,11 @@ func listenTLS(t *testing.T, certificate tls.Certificate) string {
 	return listener.Addr().String()
 }
 
-// publishing carries out one command line of the producer.
-func publishing(t *testing.T, args ...string) answer {
+// producing carries out one command line of the producer.
+func producing(t *testing.T, args ...string) answer {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	p := program{name: "producer", help: producerHelp, commands: &producerCommands{}}
+	p := ProducerProgram{OpenLedger: testkit.OpenLedger}.program()
 	code := p.runUnder(make(chan os.Signal, signalsHeld), args, streams{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr})
 	return answer{code: code, stdout: stdout.String(), stderr: stderr.String()}
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,9 @@ func TestDefaultSettings(t *testing.T) {
 	}
 	if s.Flow.Workers != 2 || s.Kafka.Brokers[0] != "localhost:9092" || len(s.Group.RetryAfter) != 3 {
 		t.Errorf("the environment shows in the defaults: %+v", s)
+	}
+	if host, _, err := net.SplitHostPort(s.HTTP); err != nil || host != "localhost" {
+		t.Errorf("by default %s is served, not this machine alone (%v)", s.HTTP, err)
 	}
 	if err := s.validate(); err != nil {
 		t.Errorf("the defaults are refused: %v", err)

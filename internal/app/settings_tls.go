@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
 )
 
 // CertificateSettings say whom TLS trusts and what we show of ourselves. There
@@ -15,6 +18,25 @@ type CertificateSettings struct {
 	Cert     string `name:"cert" env:"CERT_FILE" type:"path" help:"File with the certificate to show to servers that ask for one, PEM; implies TLS."`
 	Key      string `name:"key" env:"KEY_FILE" type:"path" help:"File with the private key of that certificate, PEM."`
 	Insecure bool   `name:"tls-insecure" env:"TLS_INSECURE" help:"Use TLS and believe any certificate: whoever is on the way may read and change everything, passwords too. For trying out."`
+}
+
+// insecureFlag is what the names of the flags end with that believe any
+// certificate.
+const insecureFlag = "tls-insecure"
+
+// warnInsecure says at the start of a command that it believes any certificate. run
+// and doctor look at it among other things, and say it in their own way.
+func warnInsecure(line *kong.Context, s *session) {
+	command, _, _ := strings.Cut(line.Command(), " ")
+	if command == "run" || command == "doctor" {
+		return
+	}
+	for _, flag := range line.Flags() {
+		if believes, ok := flag.Target.Interface().(bool); ok && believes && strings.HasSuffix(flag.Name, insecureFlag) {
+			what, fix := insecure(strings.TrimSuffix(flag.Envs[0], "TLS_INSECURE"))
+			s.say("%s: %s: %s\n  try: %s", s.name, flag.Envs[0], what, fix)
+		}
+	}
 }
 
 // any reports whether something is set, which means that TLS is wanted.
