@@ -118,7 +118,7 @@ func createDatabase(err error) string {
 }
 
 // grants is the fix for a user who may do too little.
-const grants = "GRANT SELECT, INSERT, UPDATE, DELETE on the database to the user of DATABASE_URL"
+const grants = "GRANT SELECT, INSERT, UPDATE, DELETE on the database to the user of DATABASE_URL; docs/security.md has the least that is needed"
 
 // databaseRisk is what of the URL lets others read what is secret, and the fix.
 func databaseRisk(target string) (what, fix string) {

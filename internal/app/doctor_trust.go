@@ -110,7 +110,7 @@ func (s KafkaSettings) grant() string {
 	if user == "" {
 		user = "ANONYMOUS"
 	}
-	return fmt.Sprintf("kafka-acls.sh --bootstrap-server %s --list --principal User:%s shows what is granted", strings.Join(s.Brokers, ","), user)
+	return fmt.Sprintf("kafka-acls.sh --bootstrap-server %s --list --principal User:%s shows what is granted; docs/security.md has what is needed", strings.Join(s.Brokers, ","), user)
 }
 
 // manner is how the brokers are spoken to, for a person; empty for the plainest.

@@ -28,6 +28,8 @@ type Secure struct {
 	User         string
 	PasswordFile string
 	Password     string
+
+	plainDatabase string // the URL by which anybody gets in; empty where that is DatabaseURL
 }
 
 // canary is a password that stands out: no output may have it.
@@ -102,8 +104,18 @@ func realSecure(t testing.TB) *Secure {
 	secure, err := url.Parse(env(t, "SECURE_DATABASE_URL"))
 	must(t, err)
 	secure.Path = plain.Path
-	s.DatabaseURL = secure.String()
+	s.DatabaseURL, s.plainDatabase = secure.String(), made.DatabaseURL
 	return s
+}
+
+// Dump is everything that stands in the database.
+func (s *Secure) Dump(t testing.TB) string {
+	t.Helper()
+	if s.plainDatabase == "" {
+		return dumpFile(t, s.DatabaseURL)
+	}
+	db := openMySQL(t, s.plainDatabase)
+	return dump(t, db)
 }
 
 // File is the path of one of the files of package authority.

@@ -48,6 +48,59 @@ func hashed(mechanism int8, password string, salt []byte, size int) ([]byte, err
 	return pbkdf2.Key(h, password, salt, scramIterations, size)
 }
 
+// Grant gives a user of the real brokers what the arguments of kafka-acls.sh
+// say, as --operation Read --topic orders.
+func Grant(t testing.TB, user string, arguments []string) {
+	t.Helper()
+	client := admin(t)
+	defer client.Close()
+	req := kmsg.NewPtrCreateACLsRequest()
+	var operations []kmsg.ACLOperation
+	resource := kmsg.NewCreateACLsRequestCreation()
+	resource.Principal, resource.Host = "User:"+user, "*"
+	resource.PermissionType = kmsg.ACLPermissionTypeAllow
+	resource.ResourcePatternType = kmsg.ACLResourcePatternTypeLiteral
+	for i := 0; i < len(arguments); i++ {
+		name := arguments[i]
+		if name == "--cluster" {
+			resource.ResourceType, resource.ResourceName = kmsg.ACLResourceTypeCluster, "kafka-cluster"
+			continue
+		}
+		i++
+		if i == len(arguments) {
+			t.Fatalf("%v: %s has no value", arguments, name)
+		}
+		switch value := arguments[i]; name {
+		case "--operation":
+			operation, err := kmsg.ParseACLOperation(value)
+			must(t, err)
+			operations = append(operations, operation)
+		case "--topic":
+			resource.ResourceType, resource.ResourceName = kmsg.ACLResourceTypeTopic, value
+		case "--group":
+			resource.ResourceType, resource.ResourceName = kmsg.ACLResourceTypeGroup, value
+		case "--resource-pattern-type":
+			kind, err := kmsg.ParseACLResourcePatternType(value)
+			must(t, err)
+			resource.ResourcePatternType = kind
+		default:
+			t.Fatalf("%v: the kit does not know %s", arguments, name)
+		}
+	}
+	for _, operation := range operations {
+		one := resource
+		one.Operation = operation
+		req.Creations = append(req.Creations, one)
+	}
+	res, err := req.RequestWith(t.Context(), client)
+	must(t, err)
+	for _, result := range res.Results {
+		if result.ErrorCode != 0 {
+			t.Fatalf("%v: error %d %s", arguments, result.ErrorCode, text(result.ErrorMessage))
+		}
+	}
+}
+
 // admin is somebody who may do everything: whoever comes through the plain port.
 func admin(t testing.TB) *kgo.Client {
 	t.Helper()
