@@ -159,7 +159,7 @@ func (n *tenant) grantRedis() {
 		"lock:{goods}:", n.lock, "order-consumer", n.group, "stock:{level}:", n.cache)
 	for _, command := range n.page.redis {
 		var words []any
-		for _, word := range strings.Fields(rules.Replace(command)) {
+		for word := range strings.FieldsSeq(rules.Replace(command)) {
 			words = append(words, word)
 		}
 		n.servers.Redis(n.t, words...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -32,7 +33,7 @@ func warnInsecure(line *kong.Context, s *session) {
 		return
 	}
 	for _, flag := range line.Flags() {
-		if believes, ok := flag.Target.Interface().(bool); ok && believes && strings.HasSuffix(flag.Name, insecureFlag) {
+		if believes, ok := reflect.TypeAssert[bool](flag.Target); ok && believes && strings.HasSuffix(flag.Name, insecureFlag) {
 			what, fix := insecure(strings.TrimSuffix(flag.Envs[0], "TLS_INSECURE"))
 			s.say("%s: %s: %s\n  try: %s", s.name, flag.Envs[0], what, fix)
 		}

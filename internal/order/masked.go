@@ -20,11 +20,10 @@ const mask = "(masked)"
 // which is Error without it, and may be wrapped.
 func Masked(err error) string {
 	text := err.Error()
-	var repeats interface {
+	if repeats, ok := errors.AsType[interface {
 		error
 		Masked() string
-	}
-	if errors.As(err, &repeats) {
+	}](err); ok {
 		text = strings.ReplaceAll(text, repeats.Error(), repeats.Masked())
 	}
 	return text

@@ -40,7 +40,7 @@ func StartRestricted(t testing.TB, database string) *Restricted {
 	}
 	s := &Secure{Folder: env(t, "SECURE_FOLDER")}
 	r := &Restricted{Brokers: strings.Split(env(t, "SECURE_KAFKA_BROKERS"), ","), CA: s.File(authority.CAFile)}
-	for _, address := range strings.Split(env(t, "SECURE_REDIS_URL"), ",") {
+	for address := range strings.SplitSeq(env(t, "SECURE_REDIS_URL"), ",") {
 		u, err := url.Parse(address)
 		must(t, err)
 		u.User = nil
@@ -53,7 +53,7 @@ func StartRestricted(t testing.TB, database string) *Restricted {
 	must(t, err)
 	u.User, u.Path = nil, made.Path
 	r.DatabaseURL, r.Database = u.String(), strings.TrimPrefix(made.Path, "/")
-	for _, address := range strings.Split(env(t, "REDIS_URL"), ",") {
+	for address := range strings.SplitSeq(env(t, "REDIS_URL"), ",") {
 		options, err := redis.ParseURL(address)
 		must(t, err)
 		client := redis.NewClient(options)

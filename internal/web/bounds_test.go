@@ -62,6 +62,7 @@ func TestABodyIsNotReadBeyondItsBound(t *testing.T) {
 		if err != nil || answer.StatusCode != http.StatusRequestEntityTooLarge {
 			t.Fatalf("got %+v, %v, want 413", answer, err)
 		}
+		_ = answer.Body.Close()
 		_, _ = io.Copy(io.Discard, c)
 		synctest.Wait()
 		if sent > most {
