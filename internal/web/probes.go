@@ -20,7 +20,7 @@ func probe(name string, ask func() telemetry.Report) answer {
 		if r.URL.Query().Has("verbose") {
 			text = verbose(name, report)
 		}
-		writeBody(w, status, "text/plain; charset=utf-8", []byte(text))
+		writeBody(w, status, typeText, []byte(text))
 		return nil
 	}
 }

@@ -78,7 +78,7 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 	if err != nil {
 		panic(err) // a struct of strings and numbers has a JSON form
 	}
-	writeBody(w, p.Status, "application/problem+json", body)
+	writeBody(w, p.Status, typeProblem, body)
 }
 
 // writeAged answers with v, which is that old, or says that the client has it
@@ -93,16 +93,23 @@ func writeAged(w http.ResponseWriter, r *http.Request, v any, age time.Duration)
 	tag := `"` + hex.EncodeToString(sum[:tagBytes]) + `"`
 	h := w.Header()
 	h.Set("ETag", tag)
-	// It may be kept, and must be asked for again each time.
-	h.Set("Cache-Control", "no-cache")
+	h["Cache-Control"] = revalidate
 	h.Set("Age", strconv.FormatInt(int64(age/time.Second), 10))
 	if matches(r.Header.Values("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	writeBody(w, http.StatusOK, "application/json", body)
+	writeBody(w, http.StatusOK, typeJSON, body)
 	return nil
 }
+
+// Values of headers, which all answers share.
+var (
+	revalidate  = []string{"no-cache"} // it may be kept, and must be asked for again each time
+	typeJSON    = []string{"application/json"}
+	typeProblem = []string{"application/problem+json"}
+	typeText    = []string{"text/plain; charset=utf-8"}
+)
 
 // tagBytes of a hash tell any two answers apart that one client may ever hold.
 const tagBytes = 12
@@ -127,7 +134,7 @@ func writeJSON(w http.ResponseWriter, v any) error {
 	if err != nil {
 		return fmt.Errorf("encode %T: %w", v, err)
 	}
-	writeBody(w, http.StatusOK, "application/json", body)
+	writeBody(w, http.StatusOK, typeJSON, body)
 	return nil
 }
 
@@ -141,9 +148,10 @@ func encode(v any) ([]byte, error) {
 	return body.Bytes(), err
 }
 
-func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+func writeBody(w http.ResponseWriter, status int, contentType []string, body []byte) {
+	h := w.Header()
+	h["Content-Type"] = contentType
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	// An error here is a client that has gone.
 	_, _ = w.Write(body)

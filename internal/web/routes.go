@@ -88,6 +88,9 @@ func (s *Server) newHandler() http.Handler {
 // at. One that tells its length is refused unread; one that does not, as large as
 // it has become by then, and no later than a request may take.
 func checkBody(w http.ResponseWriter, r *http.Request) error {
+	if r.Body == http.NoBody {
+		return nil
+	}
 	tooLarge := r.ContentLength > maxBodyBytes
 	r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
 	if r.ContentLength < 0 {
@@ -106,7 +109,10 @@ func checkBody(w http.ResponseWriter, r *http.Request) error {
 // other one to the cleaned path and escapes that once more on the way, so that
 // //v1/orders/a%2Fb would end at the order a%2Fb, which is not a/b.
 func isClean(escaped string) bool {
-	cleaned := path.Clean("/" + escaped)
+	if escaped == "" || escaped[0] != '/' {
+		return false
+	}
+	cleaned := path.Clean(escaped) // without a copy where it is clean
 	if strings.HasSuffix(escaped, "/") && cleaned != "/" {
 		cleaned += "/"
 	}
