@@ -149,8 +149,12 @@ func (c *Cache) look(ctx context.Context, goods []string) ([]Entry, error) {
 	answers := make([]Entry, 0, len(goods))
 	var waits []wait
 	counts := tally{}
-	for _, id := range goods {
-		e, ok := found[id]
+	for i, id := range goods {
+		var e Entry // zero: there is none
+		ok := storeErr == nil && found[i] != nil
+		if ok {
+			e = *found[i]
+		}
 		if ok && e.fresh() {
 			if e.Unknown {
 				counts.unknown++

@@ -22,7 +22,7 @@ type gate struct {
 const shutFor = time.Second
 
 // read is Store.Read through the gate.
-func (g *gate) read(ctx context.Context, goods []string) (map[string]Entry, error) {
+func (g *gate) read(ctx context.Context, goods []string) ([]*Entry, error) {
 	err := g.enter()
 	if err != nil {
 		return nil, err

@@ -14,9 +14,11 @@ import (
 //
 // Each of its operations is one round trip, however many goods it is about.
 type Store interface {
-	// Read returns the entries of those of the goods that have one.
-	Read(ctx context.Context, goods []string) (map[string]Entry, error)
-	// Begin is Read for a rebuild that is about to ask the database. Where there is
+	// Read returns the entries of the goods, in their order, and nil for those that
+	// have none.
+	Read(ctx context.Context, goods []string) ([]*Entry, error)
+	// Begin returns the entries there are, by goods, to a rebuild that is about to
+	// ask the database. Where there is
 	// no entry it leaves token, so that Fill can tell that nothing has happened to
 	// the goods since. The caller holds the lock on the goods.
 	Begin(ctx context.Context, token string, goods []string) (map[string]Entry, error)

@@ -43,7 +43,7 @@ type looks struct {
 }
 
 // Read implements cache.Store.
-func (s *Store) Read(ctx context.Context, goods []string) (map[string]cache.Entry, error) {
+func (s *Store) Read(ctx context.Context, goods []string) ([]*cache.Entry, error) {
 	q, first := s.looks.add(goods)
 	select {
 	case <-q.done:
@@ -53,10 +53,10 @@ func (s *Store) Read(ctx context.Context, goods []string) (map[string]cache.Entr
 	if q.err != nil {
 		return nil, q.err
 	}
-	found := make(map[string]cache.Entry, len(goods))
-	for i, id := range goods {
+	found := make([]*cache.Entry, len(goods))
+	for i := range found {
 		if q.has[first+i] {
-			found[id] = q.found[first+i]
+			found[i] = &q.found[first+i]
 		}
 	}
 	return found, nil
