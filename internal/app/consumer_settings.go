@@ -44,7 +44,7 @@ type FlowSettings struct {
 	BatchSize          int           `env:"BATCH_SIZE" default:"1000" help:"Most orders in one transaction."`
 	BatchLines         int           `env:"BATCH_LINES" default:"4000" help:"Most order lines in one transaction."`
 	MaxWaiting         int           `env:"MAX_WAITING" default:"8000" help:"Most messages read and not yet taken by a worker."`
-	MaxWaitingBytes    int           `env:"MAX_WAITING_BYTES" default:"33554432" help:"Most bytes of them."`
+	MaxWaitingBytes    int           `env:"MAX_WAITING_BYTES" default:"33554432" help:"Most bytes of them, and of all that is being worked on."`
 	ClaimAfter         time.Duration `env:"CLAIM_AFTER" default:"200ms" help:"After this a waiting order keeps its goods from those behind it."`
 	TransactionTimeout time.Duration `env:"TRANSACTION_TIMEOUT" default:"15s" help:"A transaction that takes longer is given up and run again."`
 	MaxDeadRatio       float64       `env:"MAX_DEAD_RATIO" default:"0.5" help:"Share of dead letters among the newest thousand events at which the consumer stops; 0 never stops."`

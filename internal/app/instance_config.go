@@ -29,6 +29,7 @@ func (s ConsumerSettings) FlowConfig() order.FlowConfig {
 		Scheduler: order.SchedulerConfig{
 			MaxBatch:        s.Flow.BatchSize,
 			MaxBatchLines:   s.Flow.BatchLines,
+			MaxBatchBytes:   max(1, s.Flow.MaxWaitingBytes/s.Flow.Workers), // all batches together: as much as waits
 			LookAhead:       lookAhead * s.Flow.BatchSize,
 			MaxWaiting:      s.Flow.MaxWaiting,
 			MaxWaitingBytes: s.Flow.MaxWaitingBytes,

@@ -18,6 +18,10 @@ type SchedulerConfig struct {
 	// MaxBatchLines is the most lines in one transaction, so that a batch of
 	// large orders is no longer than one of small ones.
 	MaxBatchLines int
+	// MaxBatchBytes is the most bytes of messages in one transaction; zero is no
+	// bound. With it all that workers have in their hands is bounded, as what waits is.
+	// One message always fits, however large.
+	MaxBatchBytes int
 	// LookAhead is how many waiting messages are considered for one batch. It
 	// bounds the time a worker spends choosing.
 	LookAhead int
@@ -65,6 +69,7 @@ type batch struct {
 	tasks []*task
 	goods []string // each once, in the order first met
 	lines int
+	bytes int
 }
 
 func newScheduler(cfg SchedulerConfig, now func() time.Time) *scheduler {
@@ -180,6 +185,9 @@ func (s *scheduler) fill(b *batch, heldOnly bool) {
 	)
 	for at < limit && len(b.tasks) < s.cfg.MaxBatch && b.lines < s.cfg.MaxBatchLines {
 		t := s.waiting[at]
+		if s.heavy(b, t) {
+			break
+		}
 		at++
 		if t.taken = s.joins(b, t, heldOnly); t.taken {
 			s.take(b, t)
@@ -201,6 +209,11 @@ func (s *scheduler) fill(b *batch, heldOnly bool) {
 	} else if s.blocked < len(s.waiting) && len(b.tasks) > 0 {
 		s.work.Signal() // what was not reached may be takeable by another worker
 	}
+}
+
+// heavy reports whether t is too large for what the batch holds already.
+func (s *scheduler) heavy(b *batch, t *task) bool {
+	return s.cfg.MaxBatchBytes > 0 && len(b.tasks) > 0 && b.bytes+t.bytes > s.cfg.MaxBatchBytes
 }
 
 // leftoverShare is how many messages must be blocked for each that could be
@@ -277,6 +290,7 @@ func (s *scheduler) joins(b *batch, t *task, heldOnly bool) bool {
 
 func (s *scheduler) take(b *batch, t *task) {
 	s.bytes -= t.bytes
+	b.bytes += t.bytes
 	b.tasks = append(b.tasks, t)
 	if t.fault != nil {
 		return

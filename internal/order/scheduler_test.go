@@ -115,6 +115,19 @@ func TestScheduler(t *testing.T) {
 		expectBatch(t, take(t, s), "3", "4", "5")
 	})
 
+	t.Run("bounds a batch by bytes, but for one message", func(t *testing.T) {
+		t.Parallel()
+		cfg := schedulerConfig()
+		cfg.MaxBatchBytes = 25
+		s := newScheduler(cfg, time.Now)
+		large := waitingTask("3", "c")
+		large.bytes = 100
+		submitAll(t, s, waitingTask("1", "a"), waitingTask("2", "b"), large, waitingTask("4", "d"))
+		expectBatch(t, take(t, s), "1", "2")
+		expectBatch(t, take(t, s), "3")
+		expectBatch(t, take(t, s), "4")
+	})
+
 	t.Run("does not take the few leftovers of a long queue while a batch is in flight", func(t *testing.T) {
 		t.Parallel()
 		s := newScheduler(schedulerConfig(), time.Now)
