@@ -156,6 +156,22 @@ func TestRetryTopicsOfFormerSettingsAreReadToo(t *testing.T) {
 	}
 }
 
+// TestTopicsAreMadeAgainBesideWhoeverReadsTheirNames is for the race detector: the
+// group has topics made again while the lag is measured.
+func TestTopicsAreMadeAgainBesideWhoeverReadsTheirNames(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	i := s.open()
+	made := make(chan error, 1)
+	go func() { made <- i.member().Ensure(t.Context()) }()
+	if names := i.consumed(); !slices.Contains(names, s.topics.Input) {
+		t.Errorf("reads %v, want %s among them", names, s.topics.Input)
+	}
+	if err := <-made; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSettingsKafkaWouldNotTakeAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, legal := range map[string]bool{"orders": true, "a.B_c-9": true, "": false, "bad topic!": false, "a/b": false, strings.Repeat("x", 250): false} {

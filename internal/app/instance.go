@@ -78,7 +78,7 @@ type Instance struct {
 	health    *telemetry.Health
 	observer  *observer
 
-	formerTiers []string // retry topics of former settings; set by Prepare
+	formerTiers []string // retry topics of former settings; set by Prepare, and read by many from Run on
 }
 
 // OpenInstance opens everything a consumer needs. Close gives it back.
@@ -268,6 +268,11 @@ func (i *Instance) checks() []telemetry.Check {
 }
 
 func (i *Instance) consumer() *kafka.Consumer {
+	return i.client.NewConsumer(i.member(), i.newFlow, i.observer, i.log)
+}
+
+// member is how the instance joins its group.
+func (i *Instance) member() kafka.ConsumerConfig {
 	s, topics := i.settings, i.settings.Group.topics()
 	delays := make(map[string]time.Duration)
 	for _, tier := range topics.Tiers {
@@ -277,8 +282,8 @@ func (i *Instance) consumer() *kafka.Consumer {
 		delays[topic] = order.MaxDelay // what the message says, within reason
 	}
 	member := s.MemberConfig()
-	member.Topics, member.Delays, member.Ensure, member.Crash = i.consumed(), delays, i.Prepare, i.options.Crash
-	return i.client.NewConsumer(member, i.newFlow, i.observer, i.log)
+	member.Topics, member.Delays, member.Ensure, member.Crash = i.consumed(), delays, i.ensureTopics, i.options.Crash
+	return member
 }
 
 func (i *Instance) newFlow() *order.Flow {

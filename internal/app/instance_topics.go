@@ -17,9 +17,22 @@ const (
 	messageBytes = 2 << 20
 )
 
-// Prepare creates the topics that are missing. It must come before Run: a
-// member that joins before its topics exist is given nothing to read.
+// Prepare creates the topics that are missing, and looks which are to be read. It
+// must come before Run: a member that joins before its topics exist is given nothing
+// to read.
 func (i *Instance) Prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	err := i.ensureTopics(ctx)
+	if err != nil {
+		return err
+	}
+	return i.findFormerTiers(ctx)
+}
+
+// ensureTopics creates the topics that are missing. The group calls it while the
+// instance runs, so it changes nothing of the instance.
+func (i *Instance) ensureTopics(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
 	defer cancel()
 	created, err := i.client.EnsureTopics(ctx, i.settings.topicSpecs())
@@ -29,11 +42,7 @@ func (i *Instance) Prepare(ctx context.Context) error {
 	for _, topic := range created {
 		i.log.Info("topic created", "topic", topic, "partitions", i.settings.Topics.Partitions)
 	}
-	err = i.checkHorizon(ctx)
-	if err != nil {
-		return err
-	}
-	return i.findFormerTiers(ctx)
+	return i.checkHorizon(ctx)
 }
 
 // checkHorizon holds the horizon against the topic as it is now, which may have
