@@ -93,8 +93,8 @@ func realSecure(t testing.TB) *Secure {
 	text, err := os.ReadFile(s.PasswordFile)
 	must(t, err)
 	s.Password = strings.TrimSpace(string(text))
-	alterScram(t, s.User, s.Password)
-	alterScram(t, Stranger, s.Password)
+	AlterScram(t, s.User, s.Password)
+	AlterScram(t, Stranger, s.Password)
 	// Through the plain port the same database can be made and migrated.
 	made := &Servers{DatabaseURL: newDatabase(t, env(t, "DATABASE_URL"))}
 	_, err = made.OpenLedger(t).Migrate(t.Context())

@@ -19,8 +19,8 @@ const (
 	scramIterations = 4096
 )
 
-// alterScram makes a user of the real brokers, known by both ways of SCRAM.
-func alterScram(t testing.TB, user, password string) {
+// AlterScram makes a user of the real brokers, known by both ways of SCRAM.
+func AlterScram(t testing.TB, user, password string) {
 	t.Helper()
 	client := admin(t)
 	defer client.Close()
