@@ -18,7 +18,7 @@ servers-up: ## Start real Kafka, MySQL, MariaDB and three Redis, without a conta
 	scripts/servers up kafka mysql redis mariadb --quorum --secure
 
 servers-test: ## All tests on the servers that servers-up has started
-	eval "$$(scripts/servers env)" && REQUIRE_SERVERS=1 go test -race -count=1 -timeout 12m ./...
+	eval "$$(scripts/servers env)" && REQUIRE_SERVERS=1 go test -race -count=1 -parallel 6 -timeout 12m ./...
 
 servers-down: ## Stop them; their data stay (scripts/servers down --purge removes them)
 	scripts/servers down

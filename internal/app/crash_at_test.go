@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"orderconsumer/internal/crash"
-	"orderconsumer/internal/testkit"
 )
 
 // TestEveryCrashPoint lets one instance die at each point of the path, half-way
@@ -18,9 +17,7 @@ func TestEveryCrashPoint(t *testing.T) {
 	const orders = 600
 	for _, point := range crash.Points() {
 		t.Run(string(point), func(t *testing.T) {
-			if !testkit.Real() {
-				t.Parallel() // they mostly wait for a session to time out
-			}
+			t.Parallel() // they mostly wait for a session to time out
 			s := newShop(t)
 			passing := ":2"
 			if point == crash.BeforeOffsetCommit || point == crash.AfterOffsetCommit {
