@@ -20,7 +20,7 @@ const (
 	// sendTick is how often what is due is handed over. A timer for each order would
 	// take the processor away from what is measured. It counts, too.
 	sendTick = time.Millisecond
-	// sendTimeout bounds the delivery of one order.
+	// sendTimeout bounds the wait for what is under way at the end.
 	sendTimeout = 10 * time.Second
 )
 
@@ -43,7 +43,6 @@ func (m *measurement) generate(ctx context.Context) (Run, error) {
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerLinger(sendLinger),
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
-		kgo.RecordDeliveryTimeout(sendTimeout),
 		kgo.MaxBufferedRecords(m.Load.Orders+1), // never waits for room
 	)
 	if err != nil {
@@ -58,7 +57,9 @@ func (m *measurement) generate(ctx context.Context) (Run, error) {
 			}
 		})
 	})
-	err = errors.Join(err, client.Flush(ctx))
+	ending, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	err = errors.Join(err, client.Flush(ending))
 	if first := failed.Load(); first != nil {
 		err = *first
 	}
