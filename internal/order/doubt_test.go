@@ -26,7 +26,7 @@ func TestRowsHeldForLong(t *testing.T) {
 					first = false
 					return nil, stock.ErrUnknownCommit
 				case time.Now().Before(hangs):
-					return nil, stock.ErrBusy
+					return nil, stock.ErrRowsLocked
 				}
 				decisions, err := deductAll(ctx, r)
 				for i := range decisions {
@@ -54,14 +54,16 @@ func TestRowsHeldForLong(t *testing.T) {
 		for attempt := 1; attempt <= 5; attempt++ {
 			task := newTask(m, unmarked{}, appended, 0)
 			task.delivery.Attempt = attempt
-			if messages, s := f.failed(task, stock.ErrBusy); s.Outcome != SettledRetried || messages[0].Topic != f.cfg.Topics.Tiers[0].Topic {
+			if messages, s := f.failed(task, stock.ErrRowsLocked); s.Outcome != SettledRetried || messages[0].Topic != f.cfg.Topics.Tiers[0].Topic {
 				t.Errorf("attempt %d: %s, to %s", attempt, s.Outcome, messages[0].Topic)
 			}
 		}
 		task := newTask(m, unmarked{}, appended, 0)
 		task.delivery.Attempt = 2
-		if _, s := f.failed(task, ErrGoodsUnknown); s.Outcome != SettledDead {
-			t.Errorf("goods that are not in the catalogue: %s", s.Outcome)
+		for _, cause := range []error{ErrGoodsUnknown, stock.ErrBusy} { // busy: a row that is there and should not
+			if _, s := f.failed(task, cause); s.Outcome != SettledDead {
+				t.Errorf("%v: %s", cause, s.Outcome)
+			}
 		}
 	})
 }

@@ -210,13 +210,13 @@ func (f *Flow) endOf(t *task) ([]Message, Settlement) {
 	}
 }
 
-// tierFor is the tier for an event whose attempt has failed. One that the database
-// rolls back again and again goes through the last tier for as long as that lasts:
-// nothing is wrong with the order, and a COMMIT of it that hangs in the server may
-// be what holds its rows, so that a dead letter could be an order that is deducted.
-func (f *Flow) tierFor(attempt int, code string) (Tier, bool) {
+// tierFor is the tier for an event whose attempt has failed. One whose rows
+// somebody else holds goes through the last tier for as long as that lasts: nothing
+// is wrong with the order, and a COMMIT of it that hangs in the server may be what
+// holds them, so that a dead letter could be an order that is deducted.
+func (f *Flow) tierFor(attempt int, cause error) (Tier, bool) {
 	tier, ok := f.cfg.Topics.Next(attempt)
-	if tiers := f.cfg.Topics.Tiers; !ok && code == CodeBusy && len(tiers) > 0 {
+	if tiers := f.cfg.Topics.Tiers; !ok && len(tiers) > 0 && errors.Is(cause, stock.ErrRowsLocked) {
 		return tiers[len(tiers)-1], true
 	}
 	return tier, ok
@@ -234,7 +234,7 @@ func (f *Flow) failed(t *task, cause error) ([]Message, Settlement) {
 		Group:   f.cfg.Group,
 	}
 	if fate != Dead {
-		if tier, ok := f.tierFor(t.delivery.Attempt, code); ok {
+		if tier, ok := f.tierFor(t.delivery.Attempt, cause); ok {
 			failure.NotBefore = failure.At.Add(tier.Delay)
 			retry := Forward(&t.message, t.delivery, failure)
 			retry.Topic = tier.Topic

@@ -141,7 +141,7 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 		}
 		fate, why := Classify(err)
 		doubt := inDoubt(tasks, err)
-		if doubt && fate == Again && again+1 >= againMost {
+		if doubt && again+1 >= againMost && errors.Is(err, stock.ErrRowsLocked) {
 			// The COMMIT that was not answered may be what holds the rows.
 			fate, why = Pause, DependencyDatabase
 		}

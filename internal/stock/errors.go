@@ -1,6 +1,9 @@
 package stock
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // The ledger wraps every error it returns in one of these, or in none when it
 // cannot tell. They say what is known about the transaction, not what to do
@@ -9,6 +12,10 @@ var (
 	// ErrBusy: the database rolled the transaction back (a deadlock, a lock
 	// wait). Nothing was changed; the same transaction may be run again.
 	ErrBusy = errors.New("transaction rolled back by the database")
+
+	// ErrRowsLocked is an ErrBusy: somebody else holds rows of the request, for longer
+	// than the database lets anybody wait, or in a ring.
+	ErrRowsLocked = fmt.Errorf("%w: its rows are locked", ErrBusy)
 
 	// ErrUnknownCommit: the answer to COMMIT was lost. The transaction may or
 	// may not have been applied; running it again finds out, because the order's

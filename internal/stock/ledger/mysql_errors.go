@@ -12,20 +12,24 @@ import (
 // What is in no group is not known to be anybody else's fault: the caller runs
 // the batch in parts and finds the order it belongs to.
 
+// lockErrors: another transaction holds its rows.
+var lockErrors = map[uint16]bool{
+	1205: true, // lock wait timeout
+	1213: true, // deadlock
+	1614: true, // rolled back: deadlock
+	3572: true, // NOWAIT did not get its lock
+}
+
 // busyErrors: the transaction lost against another one, or was told to stop.
 // The same transaction may run again.
 var busyErrors = map[uint16]bool{
 	1062: true, // duplicate key: another instance decided the same order first
-	1205: true, // lock wait timeout
-	1213: true, // deadlock
 	1317: true, // query interrupted by KILL QUERY
 	1412: true, // table definition changed under the snapshot
 	1613: true, // rolled back: took too long
-	1614: true, // rolled back: deadlock
 	1969: true, // MariaDB: max_statement_time exceeded
 	3024: true, // MySQL: max_execution_time exceeded
 	3101: true, // rolled back by group replication
-	3572: true, // NOWAIT did not get its lock
 	3819: true, // MySQL: CHECK violated, by a writer that does not take our locks
 	4025: true, // MariaDB: the same
 }
@@ -129,7 +133,9 @@ func classifyMySQL(err error, committing bool) error {
 		return stock.ErrBusy
 	case committing:
 		return nil
-	case rolledBack || busyErrors[server.Number]:
+	case rolledBack || lockErrors[server.Number]:
+		return stock.ErrRowsLocked
+	case busyErrors[server.Number]:
 		return stock.ErrBusy
 	case server.Number == packetTooLarge:
 		return nil
