@@ -126,7 +126,7 @@ func (o *observer) LockFailed(reason string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.rarely("lock " + reason) {
-		o.log.Warn(lockFailure(reason), "reason", reason)
+		o.log.Warn("lock failed", "reason", reason, "means", lockFailure(reason))
 	}
 }
 
@@ -143,7 +143,7 @@ func lockFailure(reason string) string {
 	case order.LockUnlock:
 		return "goods could not be unlocked; they are free for others when the lock expires"
 	default:
-		return "the lock failed"
+		return ""
 	}
 }
 
