@@ -79,7 +79,9 @@ func (n *tenant) atWork() {
 	for _, tier := range n.topics().Tiers {
 		tiers = append(tiers, tier.Topic)
 	}
-	err := n.plain().WaitSettled(n.t.Context(), n.group, n.topic, tiers, func(string, int64) {})
+	ctx, cancel := context.WithTimeout(n.t.Context(), testTimeout)
+	defer cancel()
+	err := n.plain().WaitSettled(ctx, n.group, n.topic, tiers, func(string, int64) {})
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -135,7 +137,11 @@ func (n *tenant) ofJobs() {
 	n.consume(n.runArgs(), "job", "list")
 	n.consume(n.runArgs(), "job", "run", "audit")
 	n.grantSQL(2)
+	n.servers.SQL(n.t, "UPDATE "+n.servers.Database+".orders SET decided_at=decided_at-INTERVAL 30 DAY,released_at=released_at-INTERVAL 30 DAY")
 	n.consume(n.runArgs(), "job", "run", "clean-up", "--dedup-horizon=2h", "--replay-window=1h")
+	if strings.Contains(n.servers.Dump(n.t), "\norders\t") {
+		n.t.Error("the clean-up has left old orders")
+	}
 	n.consume(n.databaseArgs("consumer"), "job", "history")
 }
 
