@@ -68,7 +68,7 @@ func (n *tenant) atWork() {
 	n.t.Helper()
 	n.consume(n.databaseArgs("operator"), "stock", "set", "421", "10")
 	n.consume(n.runArgs(), "run", "--exit-at-end", "--http=")
-	n.publish(create("A-1", "421", 2), create("A-2", "421", 20), create("A-1", "421", 2), cancelOf("A-1"), cancelOf("A-9"),
+	n.publish(create("A-1", "421", 2), create("A-2", "421", 20), create("A-1", "421", 2), cancelOf("A-1"), cancelOf("A-9"), create("A-5", "421", 1),
 		create("A-3", "ghost", 1), `{"order_id":"A-4","type":"order.created","items":[{"goods_id":"421","num":0}]}`)
 
 	p := watchConsumer(n.t, n.runArgs(), nil)
@@ -85,7 +85,7 @@ func (n *tenant) atWork() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	wantParts(n.t, p.get("/v1/stock/421"), `"available":10`)
+	p.await("/v1/stock/421", `"available":9`)
 	wantParts(n.t, p.get("/v1/orders/A-2"), "rejected")
 	n.said.WriteString(p.everything() + p.end())
 	wantParts(n.t, n.said.String(), "2 dead")

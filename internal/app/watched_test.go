@@ -96,6 +96,27 @@ func (w *watchedConsumer) get(path string) string {
 	return fmt.Sprintf("%s: %d %v\n%s", path, response.StatusCode, response.Header, body)
 }
 
+// await asks until the answer has the part: the cache follows commits, it is not
+// one with them.
+func (w *watchedConsumer) await(path, part string) {
+	w.t.Helper()
+	deadline := time.NewTimer(testTimeout)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		got := w.get(path)
+		if strings.Contains(got, part) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			w.t.Fatalf("lacks %q: %s", part, got)
+		}
+	}
+}
+
 // everything is what the process shows while it runs: its arguments, as they stand
 // in the list of processes, and all routes there are.
 func (w *watchedConsumer) everything() string {
