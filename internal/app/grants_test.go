@@ -231,6 +231,7 @@ func (n *tenant) runArgs() []string {
 	return slices.Concat(n.kafkaArgs("consumer"), n.databaseArgs("consumer"), n.groupArgs(), []string{
 		"--topic=" + n.topic, "--partitions=3", "--redis-url=" + redis, "--redis-ca=" + n.servers.CA,
 		"--redis-password-file=" + n.passwords["redisconsumer"], "--lock=required", "--lock-prefix=" + n.lock, "--cache-prefix=" + n.cache,
+		"--cache-unknown-most=1", // the second unknown goods takes the place of the first
 	})
 }
 

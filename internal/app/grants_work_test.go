@@ -72,7 +72,7 @@ func (n *tenant) atWork() {
 		create("A-3", "ghost", 1), `{"order_id":"A-4","type":"order.created","items":[{"goods_id":"421","num":0}]}`)
 
 	p := watchConsumer(n.t, n.runArgs(), nil)
-	for _, path := range []string{"/v1/stock/421", "/v1/stock/ghost", "/v1/stock/421", "/v1/stock/ghost", "/v1/orders/A-1"} {
+	for _, path := range []string{"/v1/stock/421", "/v1/stock/ghost", "/v1/stock/421", "/v1/stock/ghost-2", "/v1/orders/A-1"} {
 		p.get(path)
 	}
 	var tiers []string
