@@ -326,8 +326,8 @@ func (j *replayJob) begin(take, work context.Context, o replay.Object) error {
 		return replayFailure(take, j.session, o.ID, err)
 	}
 	j.object = &begun
-	j.session.say("%s: replay %s: %d messages to %s; see it with: %s replay show %s", j.session.name, o.ID,
-		o.Progress.Total, j.spec.Target, j.session.name, o.ID)
+	j.session.say("%s: replay %s: %s to %s; see it with: %s replay show %s", j.session.name, o.ID,
+		counted64(o.Progress.Total, "message"), j.spec.Target, j.session.name, o.ID)
 	return j.execute(take, work)
 }
 

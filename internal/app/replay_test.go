@@ -348,7 +348,7 @@ func TestReplayStopsWhenTheAuditFindsAnything(t *testing.T) {
 	s.servers.Exec(t, func(exec func(query string, args ...any)) {
 		exec("UPDATE stock SET available = available + 1 WHERE goods_id = ?", []byte("pear"))
 	})
-	got := s.replay("--execute", "--reason", "test").want(t, ExitPartial, "the audit found 1 rows")
+	got := s.replay("--execute", "--reason", "test").want(t, ExitPartial, "the audit of the database has 1 finding; consumer audit --log shows")
 	if s.count(s.topics.Tiers[0].Topic) != 0 {
 		t.Errorf("something was published: %s", got.stderr)
 	}

@@ -93,6 +93,7 @@ type sight struct {
 	known    bool
 	record   stock.Record
 	place    uint8 // where a copy of it stands
+	answers  uint8 // outcomes that name it
 	old      bool  // it is older than the dedup horizon
 	lettered bool  // dead letters of its time may have been removed
 }
@@ -106,6 +107,7 @@ func (s *sight) judge() (Class, Finding) {
 		}
 	}
 	switch {
+	case s.contradicted(), s.forgone():
 	case s.place == deadPlace:
 		return Dead, Finding{}
 	case s.place != noPlace:
@@ -131,6 +133,9 @@ func (s *sight) judge() (Class, Finding) {
 	default:
 		f.Rule, f.Mend = RuleLost, MendReplay
 		f.Detail = "settled, but its order is not recorded, and it is neither waiting nor a dead letter"
+		if s.place == deadPlace {
+			f.Detail = "its dead letter was brought back and answered, but its order is not recorded"
+		}
 	}
 	if s.lettered {
 		f.Detail += "; dead letters of its time may have been removed from the log"
@@ -139,9 +144,17 @@ func (s *sight) judge() (Class, Finding) {
 }
 
 // contradicted is true when the order's row names this event and is not what it
-// asked for.
+// asked for: the row was changed by hand.
 func (s *sight) contradicted() bool {
-	return s.known && s.record.Origin == s.at && s.event.Type == order.Created
+	return s.fault == nil && s.known && s.record.Origin == s.at && s.event.Type == order.Created &&
+		s.record.State != stock.Voided && !slices.Equal(s.record.Lines, s.event.Lines)
+}
+
+// forgone is true for a dead letter that was brought back and applied, since an
+// outcome says so, and whose order is not recorded any more.
+func (s *sight) forgone() bool {
+	const applied = saidDeducted | saidRejected | saidReleased | saidVoided
+	return s.fault == nil && !s.known && !s.old && s.place == deadPlace && s.answers&applied != 0
 }
 
 // byRecord is the end that the order's row gives the event; ended is false when

@@ -20,6 +20,8 @@ func TestJudge(t *testing.T) {
 	}
 	other := row(stock.Deducted, there)
 	other.Lines = []stock.Line{{Goods: "pear", Num: 1}}
+	changed := row(stock.Deducted, here)
+	changed.Lines = other.Lines
 	broken := errors.New("broken")
 	for _, tt := range []struct {
 		name   string
@@ -27,6 +29,7 @@ func TestJudge(t *testing.T) {
 		fault  error
 		record *stock.Record
 		place  uint8
+		said   uint8
 		old    bool
 		class  Class
 		rule   Rule
@@ -40,6 +43,10 @@ func TestJudge(t *testing.T) {
 		{name: "cancelled before it came", event: created, record: row(stock.Voided, there), class: Applied, answer: saidVoided},
 		{name: "applied after it was a dead letter", event: created, record: row(stock.Deducted, here), place: deadPlace, class: Applied, answer: saidDeducted},
 		{name: "dead", event: created, place: deadPlace, class: Dead, answer: saidDead},
+		{name: "dead, and its row asks for something else", event: created, record: changed, place: deadPlace, class: Off, rule: RuleConflict},
+		{name: "brought back, applied, and gone", event: created, place: deadPlace, said: saidDead | saidDeducted | stands, class: Off, rule: RuleLost},
+		{name: "brought back, applied, and forgotten", event: created, place: deadPlace, said: saidDeducted, old: true, class: Dead, answer: saidDead},
+		{name: "brought back and dead again", event: created, place: deadPlace, said: saidDead | stands, class: Dead, answer: saidDead},
 		{name: "waiting", event: created, place: firstTier + 1, class: Waiting},
 		{name: "lost", event: created, class: Off, rule: RuleLost},
 		{name: "older than the horizon", event: created, old: true, class: Forgotten},
@@ -58,7 +65,7 @@ func TestJudge(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := sight{at: here, event: tt.event, fault: tt.fault, place: tt.place, old: tt.old}
+			s := sight{at: here, event: tt.event, fault: tt.fault, place: tt.place, answers: tt.said, old: tt.old}
 			if tt.record != nil {
 				s.known, s.record = true, *tt.record
 			}

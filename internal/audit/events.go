@@ -112,7 +112,7 @@ func (a *auditor) count(s *sight, m *order.Message) {
 	// and its outcomes do, too.
 	origin := order.ParseDelivery(m).Origin
 	if c := a.cellOf(origin); c != nil {
-		s.place = c.place
+		s.place, s.answers = c.place, c.answers
 	}
 	s.lettered = before(m, a.letters)
 	class, finding := s.judge()

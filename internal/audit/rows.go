@@ -49,7 +49,7 @@ func (a *auditor) remember(s *sight, class Class) {
 	case s.fault != nil || s.event.Type != order.Created:
 	case !s.known && class != Forgotten: // lost, waiting or dead: what is mended publishes it again
 		a.unrecorded[keyOf(s.event.OrderID)] = struct{}{}
-	case class == Off && s.contradicted():
+	case s.contradicted():
 		a.contradicted[keyOf(s.event.OrderID)] = struct{}{}
 	}
 }

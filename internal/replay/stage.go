@@ -187,7 +187,11 @@ func (e *Executor) audit(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("audit: %w", err)
 	case findings > 0:
-		return &StoppedError{Verdict: true, Why: fmt.Errorf("the audit found %d rows that are not as is promised", findings)}
+		noun := "findings"
+		if findings == 1 {
+			noun = "finding"
+		}
+		return &StoppedError{Verdict: true, Why: fmt.Errorf("the audit of the database has %d %s; consumer audit --log shows them, and what mends each", findings, noun)}
 	default:
 		return nil
 	}
