@@ -51,12 +51,12 @@ func TestReplayOfAWholeDay(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	day := s.newDay(dayOrders(t))
+	instance := s.start()
 	day.publish(day.events)
-	s.settle(s.open())
+	day.awaitLeft(0)
 	before := s.allLevels()
 
 	s.replay().want(t, ExitOK, "no stock changes", "nothing is published")
-	s.running()
 	do := []string{"--execute", "--rate", "0", "--ramp", "1,10,100,rest", "--reason"}
 	s.replay(append(do, "the whole day")...).want(t, ExitOK, "no stock changes", "is done")
 	if !maps.Equal(before, s.allLevels()) {
@@ -93,5 +93,6 @@ func TestReplayOfAWholeDay(t *testing.T) {
 	if found, summary, _ := s.audit(ExitOK); len(found) != 0 || summary.ByClass["in_flight"] != 0 {
 		t.Errorf("found %+v in %+v", found, summary)
 	}
+	s.end(instance)
 	day.examine()
 }

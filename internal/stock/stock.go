@@ -129,7 +129,9 @@ const CarriedRef = "carried"
 
 // Movement is one change of one goods' level. Movements are never changed, and
 // never removed but together with their order when that is older than the dedup
-// horizon; then KindCarry takes their place. Their sum is the level, always.
+// horizon; then KindCarry takes their place. Only where somebody has changed them
+// behind the ledger's back, its mending changes them again. Their sum is the level,
+// always.
 type Movement struct {
 	Ref     string // the order, or the restock's or correction's own id
 	Goods   string
