@@ -94,7 +94,9 @@ func batchAt(offset int64, keys ...string) []byte {
 	return bytes
 }
 
-// TestEmptyBatchesAreReadOver: of such the client makes a panic, or nothing at all.
+// TestEmptyBatchesAreReadOver: of such the client makes a panic, or nothing at all. A
+// broker that answers with nothing has not said that there is nothing: one that keeps
+// old segments elsewhere may only not have them at hand.
 func TestEmptyBatchesAreReadOver(t *testing.T) {
 	t.Parallel()
 	g := newFakeGroup(t)
@@ -103,14 +105,16 @@ func TestEmptyBatchesAreReadOver(t *testing.T) {
 		g.send("compacted")
 	}
 	g.send("a")
-	var met atomic.Bool
+	var met atomic.Int32
 	g.onFetch(func(offset int64) *kmsg.FetchResponseTopicPartition {
 		if offset >= empty {
 			return nil
 		}
-		met.Store(true)
 		told := kmsg.NewFetchResponseTopicPartition()
 		told.HighWatermark, told.LastStableOffset = empty+1, empty+1
+		if met.Add(1) == 2 { // what is asked for after the panic
+			return &told
+		}
 		for at := offset; at < empty; at++ {
 			told.RecordBatches = append(told.RecordBatches, batchAt(at)...)
 		}
@@ -120,8 +124,8 @@ func TestEmptyBatchesAreReadOver(t *testing.T) {
 	close(m.free)
 	wait(t, "the message behind the empty batches", m.reached)
 	m.stop()
-	if n := g.committed(); n != empty+1 || !met.Load() {
-		t.Errorf("%d are committed, want %d; empty batches were answered: %v", n, empty+1, met.Load())
+	if n := g.committed(); n != empty+1 || met.Load() < 2 {
+		t.Errorf("%d are committed, want %d; %d answers were made up", n, empty+1, met.Load())
 	}
 }
 
