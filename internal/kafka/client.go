@@ -38,6 +38,9 @@ type Config struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
+// plain reports whether brokers are spoken to without TLS and without a login.
+func (cfg *Config) plain() bool { return cfg.TLS == nil && cfg.Login.mechanism == nil }
+
 // Client is one process's connection to the cluster. It is safe for use by
 // many goroutines; one is enough for a process, because each keeps its own
 // pool of connections.
@@ -57,6 +60,10 @@ func Connect(cfg Config) *Client {
 		ClientID:    cfg.ClientID,
 		TLS:         cfg.TLS,
 		SASL:        cfg.Login.mechanism,
+	}
+	if cfg.plain() {
+		// Here one time is for all brokers together, and the first may use up its part.
+		transport.Dial, transport.DialTimeout = greeted(cfg), time.Duration(len(cfg.Brokers)+1)*dialTimeout
 	}
 	return &Client{
 		cfg:       cfg,

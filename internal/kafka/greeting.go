@@ -23,7 +23,9 @@ func greeted(cfg Config) func(ctx context.Context, network, address string) (net
 		dial = new(net.Dialer).DialContext
 	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
+		dialing, cancel := context.WithTimeout(ctx, dialTimeout)
+		defer cancel()
+		conn, err := dial(dialing, network, address)
 		if err != nil {
 			return nil, err
 		}
@@ -33,10 +35,10 @@ func greeted(cfg Config) func(ctx context.Context, network, address string) (net
 				_ = conn.Close() // whoever reads from it is told
 			}
 		})
-		if cfg.TLS != nil || cfg.Login.mechanism != nil {
+		if !cfg.plain() {
 			return conn, nil
 		}
-		err = greet(ctx, conn, cfg.ClientID)
+		err = greet(dialing, conn, cfg.ClientID)
 		if err != nil {
 			_ = conn.Close() // it is of no use
 			return nil, fmt.Errorf("%s takes connections and does not answer: %w", address, err)
@@ -49,5 +51,8 @@ func greeted(cfg Config) func(ctx context.Context, network, address string) (net
 func greet(ctx context.Context, conn net.Conn, clientID string) error {
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	_, err := protocol.NewConn(conn, clientID).RoundTrip(new(apiversions.Request))
+	if ctx.Err() != nil {
+		return ctx.Err() // not that the connection is closed
+	}
 	return err
 }

@@ -54,7 +54,7 @@ func (p *partition) run(ctx context.Context) error {
 		}
 		switch {
 		case ctx.Err() != nil, errors.Is(err, errStopped):
-			return nil
+			return nil //nolint:nilerr // told to stop
 		case err == nil, errors.Is(err, ErrDataLoss), errors.Is(err, errShorter):
 			continue
 		}
@@ -62,7 +62,7 @@ func (p *partition) run(ctx context.Context) error {
 		err = sleep(ctx, fetchRest)
 	}
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // told to stop
 	}
 	return err
 }

@@ -27,7 +27,7 @@ const (
 func (c *Client) stream(ctx context.Context, r Range, next int64, in intake) (int64, error) {
 	s, err := c.openStream(ctx, r)
 	if err != nil {
-		return next, nil //nolint:nilerr // the next step says why
+		return next, nil // the next step says why
 	}
 	defer s.close()
 	for next < r.To {

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"net"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"orderconsumer/internal/testkit"
 )
 
 // silentBroker takes connections and says nothing, as a broker does whose process
@@ -48,6 +52,26 @@ func TestASilentBrokerIsPassedOver(t *testing.T) {
 	}
 	for range 4 {
 		wait(t, "a transaction", m.reached)
+	}
+}
+
+// TestASilentBrokerKeepsNobodyFromStarting: which broker is asked first is by chance.
+func TestASilentBrokerKeepsNobodyFromStarting(t *testing.T) {
+	t.Parallel()
+	brokers := append([]string{silentBroker(t)}, testkit.Start(t).Brokers...)
+	ctx, cancel := context.WithTimeout(t.Context(), describeTimeout)
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	for range 10 {
+		group.Go(func() error {
+			client := Connect(Config{Brokers: brokers, ClientID: "silent-test"})
+			defer client.Close()
+			_, err := client.Ping(ctx)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 
