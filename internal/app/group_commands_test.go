@@ -213,6 +213,7 @@ func TestResetGroupThatMakesNoSense(t *testing.T) {
 		{"no time", []string{"--to", "yesterday"}, ExitUsage, []string{`"yesterday" is not start, end, an offset, a time or a file`, "RFC 3339"}},
 		{"a time to come", []string{"--to", "2999-01-01"}, ExitUsage, []string{"is in the future", "say end"}},
 		{"beyond the end", []string{"--to", "4"}, ExitUsage, []string{"has no offset 4: it holds 0 up to 2", "try: consumer group reset"}},
+		{"milliseconds since 1970", []string{"--to", "1764237600123"}, ExitUsage, []string{"if it is a time: --to 2025-11-27T10:00:00.123Z"}},
 		{"a topic the group does not read", []string{"--to", "start", "--topics", "others"}, ExitUsage, []string{"does not read others; it reads ["}},
 		{"a partition that is not there", []string{"--to", "start", "--only-partitions", "7"}, ExitNothing, []string{"no partition [7]", "try: consumer group describe"}},
 		{"a file of something else", []string{"--to", file(`{"findings":[]}`)}, ExitUsage, []string{"want what group describe -o json writes"}},

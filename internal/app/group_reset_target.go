@@ -181,6 +181,6 @@ func (c *groupResetCommand) within(s *session, p kafka.Position, offset int64) e
 	return &failure{
 		code: ExitUsage,
 		err:  fmt.Errorf("%s/%d has no offset %d: it holds %d up to %d, and the next one gets %d", p.Topic, p.Partition, offset, p.First, p.End-1, p.End),
-		try:  s.name + " group reset --to start, or --only-partitions with those that have it",
+		try:  s.name + " group reset --to start, or --only-partitions with those that have it" + epochHint("to", offset),
 	}
 }
