@@ -64,14 +64,15 @@ func (c *queriesCommand) report(s *app.Session, rows []bench.QueryRow) error {
 	}
 	t := tabwriter.NewWriter(s.Stdout(), 0, 0, 2, ' ', tabwriter.AlignRight)
 	line := func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")+"\t") }
-	line("row", "round", "answers/s", "refused", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "database readings", "p99 database/this")
+	line("row", "round", "answers/s", "refused", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "CPU us", "Redis", "database", "database readings", "p99 database/this")
 	for _, r := range rows {
 		ratio := ""
 		if r.RatioToDatabase > 0 {
 			ratio = fmt.Sprintf("%.1f", r.RatioToDatabase)
 		}
 		line(r.Row, fmt.Sprint(r.Round), fmt.Sprintf("%.0f", r.Achieved), fmt.Sprint(r.Refused), fmt.Sprintf("%.3f", r.P50),
-			fmt.Sprintf("%.3f", r.P99), fmt.Sprintf("%.3f", r.P999), fmt.Sprintf("%.3f", r.Max), fmt.Sprint(r.Readings), ratio)
+			fmt.Sprintf("%.3f", r.P99), fmt.Sprintf("%.3f", r.P999), fmt.Sprintf("%.3f", r.Max),
+			fmt.Sprintf("%.1f", r.CPU), fmt.Sprintf("%.1f", r.RedisCPU), fmt.Sprintf("%.1f", r.DatabaseCPU), fmt.Sprint(r.Readings), ratio)
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("write the table: %w", err)

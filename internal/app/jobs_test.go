@@ -40,6 +40,7 @@ func TestJobsByHand(t *testing.T) {
 	got := p.run("job", "list").want(t, ExitOK)
 	wantParts(t, got.stdout, "audit       0 3 * * *", "T03:00:00Z  never", "clean-up    off               -                     never")
 	wantParts(t, got.stderr, "clean-up is off: no order may be removed: DEDUP_HORIZON is not set")
+	wantParts(t, p.run("job", "list", "-o", "json").want(t, ExitOK).stdout, `{"name":"clean-up","schedule":"","off":"no order may be removed: DEDUP_HORIZON`)
 
 	got = p.run("job", "run", "audit").want(t, ExitOK)
 	wantParts(t, got.stdout, "audit ", " done ", `"clean":true`)

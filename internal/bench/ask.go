@@ -6,9 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
+	"runtime/pprof"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -57,13 +57,15 @@ func (q Queries) ask(ctx context.Context, addr string, source counted) (QueryRow
 	began := time.Now()
 	measured, end := began.Add(q.Warm), began.Add(q.Warm+q.For)
 	var before atomic.Int64
-	defer time.AfterFunc(q.Warm, func() { before.Store(source.readings.Load()) }).Stop()
+	cpu := &meter{processes: q.processes}
+	defer time.AfterFunc(q.Warm, func() { before.Store(source.readings.Load()); cpu.begin() }).Stop()
 	group, ctx := errgroup.WithContext(ctx)
 	askers := make([]*asker, q.Connections)
 	for i := range askers {
 		a := &asker{times: hdrhistogram.New(1, longest.Microseconds(), digits)}
 		askers[i] = a
 		group.Go(func() error {
+			pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels("side", "asking"))) // go tool pprof -tagignore
 			conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 			if err != nil {
 				return fmt.Errorf("connect: %w", err)
@@ -75,6 +77,8 @@ func (q Queries) ask(ctx context.Context, addr string, source counted) (QueryRow
 		})
 	}
 	err = group.Wait()
+	cpu.begin() // with what was too short to begin
+	used := cpu.end(0).CPU
 	all := hdrhistogram.New(1, longest.Microseconds(), digits)
 	row := QueryRow{Offered: q.Rate, Readings: source.readings.Load() - before.Load()}
 	for _, a := range askers {
@@ -84,6 +88,10 @@ func (q Queries) ask(ctx context.Context, addr string, source counted) (QueryRow
 	ms := func(us int64) float64 { return float64(us) / 1e3 }
 	row.Answers, row.Achieved = all.TotalCount(), float64(all.TotalCount())/q.For.Seconds()
 	row.P50, row.P99 = ms(all.ValueAtQuantile(50)), ms(all.ValueAtQuantile(99))
+	if row.Answers > 0 {
+		each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(row.Answers) }
+		row.CPU, row.RedisCPU, row.DatabaseCPU = each(used.Consumer), each(used.Redis), each(used.Database)
+	}
 	row.P999, row.Max = ms(all.ValueAtQuantile(99.9)), ms(all.Max())
 	return row, err
 }
@@ -118,14 +126,14 @@ func (a *asker) run(ctx context.Context, questions [][]byte, p *pace, measured, 
 		if err != nil {
 			return fmt.Errorf("ask: %w", err)
 		}
-		status, err := a.answer()
+		answered, err := a.answer()
 		if err != nil {
 			return fmt.Errorf("read an answer: %w", err)
 		}
 		if due.Before(measured) {
 			continue
 		}
-		if status != "200" {
+		if !answered {
 			a.refused++
 			continue
 		}
@@ -137,35 +145,41 @@ func (a *asker) run(ctx context.Context, questions [][]byte, p *pace, measured, 
 	return context.Cause(ctx)
 }
 
-// answer reads one answer and returns its status.
-func (a *asker) answer() (status string, err error) {
-	length := -1
+// answer reads one answer and reports whether it is one, and no refusal.
+func (a *asker) answer() (bool, error) {
+	line, err := a.line()
+	if err != nil {
+		return false, err
+	}
+	code, is := bytes.CutPrefix(line, []byte("HTTP/1.1 "))
+	if !is {
+		return false, fmt.Errorf("status line %q", line)
+	}
+	answered, length := bytes.HasPrefix(code, []byte("200 ")), -1
 	for {
-		line, err := a.in.ReadSlice('\n')
+		line, err := a.line()
 		if err != nil {
-			return "", err
+			return false, err
 		}
-		line = bytes.TrimRight(line, "\r\n")
 		if len(line) == 0 {
 			break
-		}
-		if status == "" {
-			fields := bytes.Fields(line)
-			if len(fields) < 2 {
-				return "", fmt.Errorf("status line %q", line)
-			}
-			status = string(fields[1])
 		}
 		if value, is := bytes.CutPrefix(line, []byte("Content-Length: ")); is {
 			length, err = strconv.Atoi(string(value))
 			if err != nil {
-				return "", fmt.Errorf("content length: %w", err)
+				return false, fmt.Errorf("content length: %w", err)
 			}
 		}
 	}
 	if length < 0 {
-		return "", errors.New("an answer without a length")
+		return false, errors.New("an answer without a length")
 	}
-	_, err = io.CopyN(io.Discard, a.in, int64(length))
-	return status, err
+	_, err = a.in.Discard(length)
+	return answered, err
+}
+
+// line reads one line, which is good until the next.
+func (a *asker) line() ([]byte, error) {
+	line, err := a.in.ReadSlice('\n')
+	return bytes.TrimRight(line, "\r\n"), err
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"orderconsumer/internal/app"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/cache"
 	cacheredis "orderconsumer/internal/stock/cache/redis"
@@ -40,6 +41,8 @@ type Queries struct {
 	// answering together; empty for none.
 	Profiles string
 	Say      func(format string, args ...any)
+
+	processes Processes
 }
 
 // QueryRow is what was measured of one way of answering.
@@ -54,6 +57,11 @@ type QueryRow struct {
 	P99      float64 `json:"p99_ms"`
 	P999     float64 `json:"p99_9_ms"`
 	Max      float64 `json:"max_ms"`
+	// CPU is the processor time of an answer in microseconds: of asking and
+	// answering together, and beside it that of the servers, as far as they run here.
+	CPU         float64 `json:"cpu_us"`
+	RedisCPU    float64 `json:"redis_cpu_us"`
+	DatabaseCPU float64 `json:"database_cpu_us"`
 	// Readings of the database while it was measured.
 	Readings int64 `json:"database_readings"`
 	// RatioToDatabase is the p99 of the database's row of the same round divided by
@@ -74,6 +82,11 @@ func (q Queries) Run(ctx context.Context) (rows []QueryRow, err error) {
 		return nil, err
 	}
 	defer remove()
+	app.CollectRarely(1) // as the consumer does
+	q.processes, err = processesOf(Servers{RedisURL: q.RedisURL, DatabaseURL: q.DatabaseURL})
+	if err != nil {
+		return nil, err
+	}
 	for round := range q.Rounds {
 		ways := []string{queriesCached, queriesDatabase}
 		if round%2 == 1 {
