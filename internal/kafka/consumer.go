@@ -249,12 +249,13 @@ func assigned(g *kafkago.Generation) map[string][]int {
 // verify compares the committed offset with what the log still has, and
 // returns where to begin.
 func (c *Consumer) verify(ctx context.Context, topic string, id int, committed int64) (start int64, err error) {
+	if committed < 0 {
+		return kafkago.FirstOffset, nil // no commit yet: everything there is will be read
+	}
 	first, end, err := c.bounds(ctx, topic, id)
 	switch {
 	case err != nil:
 		return 0, err
-	case committed < 0:
-		return first, nil // no commit yet: everything there is will be read
 	case committed < first:
 		return first, c.lost(topic, id, committed, first)
 	case committed > end:

@@ -87,6 +87,13 @@ func (p *partition) follow(ctx context.Context, next int64) (int64, error) {
 	}
 	defer s.close()
 	s.wait = fetchWait
+	if next == kafkago.FirstOffset {
+		from, err := s.first()
+		if err != nil {
+			return next, err
+		}
+		next = from
+	}
 	for err == nil {
 		from := next
 		next, err = s.piece(ctx, next, in)

@@ -74,6 +74,16 @@ func (c *Client) openStream(ctx context.Context, r Range) (*stream, error) {
 	return nil, fmt.Errorf("no way to the leader of %s/%d: %w", r.Topic, r.Partition, errors.Join(errs...))
 }
 
+// first is the first offset that the log has.
+func (s *stream) first() (int64, error) {
+	_ = s.conn.SetReadDeadline(time.Now().Add(streamTimeout)) // fails only if the connection has
+	first, err := s.conn.ReadFirstOffset()
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errAnswer, err)
+	}
+	return first, nil
+}
+
 func (s *stream) close() {
 	s.stop()
 	_ = s.conn.Close() // it was only read
