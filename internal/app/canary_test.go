@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"orderconsumer/internal/authority"
@@ -160,6 +161,7 @@ func (g *guarded) plan() {
 func (g *guarded) log() string {
 	g.t.Helper()
 	client := g.client()
+	var mu sync.Mutex // partitions are read side by side
 	var text strings.Builder
 	for _, topic := range g.topics().All() {
 		ranges, err := client.Ranges(g.t.Context(), topic)
@@ -167,6 +169,8 @@ func (g *guarded) log() string {
 			g.t.Fatal(err)
 		}
 		err = client.Scan(g.t.Context(), ranges, func(m order.Message) error {
+			mu.Lock()
+			defer mu.Unlock()
 			text.Write(slices.Concat(m.Key, m.Value))
 			for _, h := range m.Headers {
 				text.WriteString(h.Key + ": " + string(h.Value) + "\n")
