@@ -20,6 +20,11 @@ const (
 	fetchWait = 2 * time.Second
 	// fetchRest is the wait after a failed fetch.
 	fetchRest = 500 * time.Millisecond
+	// failedEvery is how often it is written that fetching goes on failing.
+	failedEvery = 10 * time.Second
+	// leaderAfter is how long nothing may come over a connection before the leader is
+	// asked for again: one that was deposed and does not know it has nothing, for ever.
+	leaderAfter = time.Minute
 	// closeTimeout bounds the end of what the client closes: with the broker
 	// unreachable that can take minutes.
 	closeTimeout = 2 * time.Second
@@ -47,6 +52,7 @@ var errStopped = errors.New("told to stop")
 // run hands the partition's messages to the flow until ctx ends.
 func (p *partition) run(ctx context.Context) error {
 	next, err := p.consumer.verify(ctx, p.topic, p.id, p.start)
+	var said time.Time
 	for err == nil {
 		next, err = p.follow(ctx, next)
 		if errors.Is(err, kafkago.OffsetOutOfRange) {
@@ -58,7 +64,10 @@ func (p *partition) run(ctx context.Context) error {
 		case err == nil, errors.Is(err, ErrDataLoss), errors.Is(err, errShorter):
 			continue
 		}
-		p.log.WarnContext(ctx, "fetch failed, trying again", "offset", next, "error", err)
+		if time.Since(said) >= failedEvery {
+			p.log.WarnContext(ctx, "fetch failed, trying again", "offset", next, "error", err)
+			said = time.Now()
+		}
 		err = sleep(ctx, fetchRest)
 	}
 	if ctx.Err() != nil {
@@ -94,9 +103,12 @@ func (p *partition) follow(ctx context.Context, next int64) (int64, error) {
 		}
 		next = from
 	}
-	for err == nil {
+	for moved := time.Now(); err == nil && time.Since(moved) < leaderAfter; {
 		from := next
 		next, err = s.piece(ctx, next, in)
+		if next > from {
+			moved = time.Now()
+		}
 		if next < s.end && (err == nil && next == from || errors.Is(err, errPanicked)) {
 			// What the stream cannot tell comes in a step.
 			broken := err

@@ -155,6 +155,9 @@ func (c *Client) fetch(ctx context.Context, r Range, next int64, in intake) (*ka
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case errors.Is(err, kafkago.OffsetOutOfRange):
+			if in.endless {
+				return nil, err // who reads without end finds out why, once
+			}
 			if loss := in.missing(ctx, next, r.To); loss != nil {
 				return nil, loss
 			}

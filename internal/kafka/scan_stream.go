@@ -103,13 +103,19 @@ func (s *stream) piece(ctx context.Context, next int64, in intake) (int64, error
 	if _, err := s.conn.Seek(next, kafkago.SeekAbsolute|kafkago.SeekDontCheck); err != nil {
 		return next, fmt.Errorf("%w: %w", errAnswer, err)
 	}
-	patient := func() { _ = s.conn.SetReadDeadline(time.Now().Add(streamTimeout)) } // fails only if the connection has
+	var asked time.Time
+	patient := func() { // visiting may take any time; most of it takes none
+		if now := time.Now(); now.Sub(asked) >= streamTimeout/4 {
+			_ = s.conn.SetReadDeadline(now.Add(streamTimeout)) // fails only if the connection has
+			asked = now
+		}
+	}
 	patient()
 	batch := s.conn.ReadBatchWith(kafkago.ReadBatchConfig{MinBytes: 1, MaxBytes: fetchBytes, MaxWait: s.wait})
 	s.end = batch.HighWaterMark()
 	var broken error
 	next, err := visitAll(ctx, s.r, next, func() (order.Message, error) {
-		patient() // visiting may take any time
+		patient()
 		m, err := nextOf(batch)
 		switch {
 		case err == nil:

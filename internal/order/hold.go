@@ -187,6 +187,7 @@ func (h *hold) acquire(ctx context.Context, budget time.Duration) error {
 		lease, err := h.lock(ctx, h.goods, budget)
 		if err == nil {
 			h.use(f.tenures.begin(lease, h.goods))
+			f.tenures.elsewhere.forget(h.goods)
 			h.tenure.wanted = lease.Waited()
 			f.pauses.lift(DependencyRedis)
 			return nil

@@ -219,6 +219,7 @@ func (h *hold) join(ctx context.Context) bool {
 			f.tenures.mu.Lock()
 			t.add(lease, missing)
 			f.tenures.mu.Unlock()
+			f.tenures.elsewhere.forget(missing)
 		}
 	}
 	if in {

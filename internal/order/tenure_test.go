@@ -450,7 +450,7 @@ func testLockedForLong(t *testing.T) {
 	began := time.Now()
 	i.start(t.Context())
 	synctest.Wait()
-	time.Sleep(11 * time.Second)
+	time.Sleep(12 * time.Second)
 	synctest.Wait()
 	if held, _ := table.counts(); i.settled != 20 || held != 1 {
 		t.Errorf("settled %d of 20 after %s; %d goods held", i.settled, time.Since(began), held)

@@ -17,6 +17,8 @@ var lockErrors = map[uint16]bool{
 	1205: true, // lock wait timeout
 	1213: true, // deadlock
 	1614: true, // rolled back: deadlock
+	1969: true, // MariaDB: max_statement_time exceeded, where it is below the lock wait
+	3024: true, // MySQL: max_execution_time exceeded, the same
 	3572: true, // NOWAIT did not get its lock
 }
 
@@ -27,8 +29,6 @@ var busyErrors = map[uint16]bool{
 	1317: true, // query interrupted by KILL QUERY
 	1412: true, // table definition changed under the snapshot
 	1613: true, // rolled back: took too long
-	1969: true, // MariaDB: max_statement_time exceeded
-	3024: true, // MySQL: max_execution_time exceeded
 	3101: true, // rolled back by group replication
 	3819: true, // MySQL: CHECK violated, by a writer that does not take our locks
 	4025: true, // MariaDB: the same
