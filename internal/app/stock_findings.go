@@ -57,7 +57,7 @@ func (m *mender) end() error {
 	m.session.say("%s mended, %s about something else", counted(m.mended, "finding"), counted(m.others, "finding"))
 	name := m.session.name
 	if m.rows > 0 {
-		m.session.say("%s left, about orders: they are mended where %s audit --log has found them and the log does not say otherwise; "+
+		m.session.say("%s left, about orders: they are mended where %s audit --log has found them and the log confirms the row; "+
 			"docs/redrive.md says what to do about the rest", countedAre(m.rows, "finding"), name)
 	}
 	switch {

@@ -107,6 +107,40 @@ func TestFindingsAboutOrdersThatTheLogDoesNotConfirm(t *testing.T) {
 		{"the row is not what its event asked for", func(s *shop) {
 			s.exec("UPDATE orders SET items = ? WHERE order_id = ?", `{"apple":1}`, []byte("A-1"))
 		}, true},
+		{"an order that was told to be deducted is rejected", func(s *shop) {
+			s.exec("UPDATE orders SET state = 'rejected' WHERE order_id = ?", []byte("A-1"))
+		}, true},
+		{"an order that was told to be deducted is voided", func(s *shop) {
+			s.exec("UPDATE orders SET state = 'voided' WHERE order_id = ?", []byte("A-1"))
+		}, true},
+		{"an order that nobody has cancelled is released", func(s *shop) {
+			s.exec("UPDATE orders SET state = 'released', released_at = decided_at WHERE order_id = ?", []byte("A-1"))
+		}, true},
+		{"an order that was told to be rejected is deducted", func(s *shop) {
+			s.exec("UPDATE orders SET state = 'deducted' WHERE order_id = ?", []byte("A-2"))
+		}, true},
+		{"an order that was told to be released is deducted", func(s *shop) {
+			s.exec("UPDATE orders SET state = 'deducted', released_at = NULL WHERE order_id = ?", []byte("A-3"))
+		}, true},
+		{"an order that was told to be released is rejected", func(s *shop) {
+			s.exec("UPDATE orders SET state = 'rejected', released_at = NULL WHERE order_id = ?", []byte("A-3"))
+		}, true},
+		{"an order that was told to be voided is deducted", func(s *shop) {
+			s.exec("UPDATE orders SET state = 'deducted', items = ? WHERE order_id = ?", `{"apple":1}`, []byte("A-4"))
+		}, true},
+		{"its outcome is not in the log", func(s *shop) {
+			s.exec("UPDATE movements SET delta = -3 WHERE ref = ?", []byte("A-1"))
+			s.exec("UPDATE stock SET available = available - 1 WHERE goods_id = ?", []byte("apple"))
+			const all = -1
+			for partition := range s.settings.Topics.Partitions {
+				s.servers.DeleteRecords(s.t, s.topics.Results, int32(partition), all)
+			}
+		}, true},
+		{"nothing of the log counts as settled", func(s *shop) {
+			s.exec("UPDATE movements SET delta = -3 WHERE ref = ?", []byte("A-1"))
+			s.exec("UPDATE stock SET available = available - 1 WHERE goods_id = ?", []byte("apple"))
+			s.group("reset", "--to", "start", "--execute").want(s.t, ExitOK)
+		}, true},
 		{"movements of an order that the log does not know", func(s *shop) {
 			s.exec("INSERT INTO movements(ref,goods_id,kind,delta,balance,moved_at) VALUES(?,?,'deduct',-1,0,'2026-11-23 00:00:00')", []byte("B-1"), []byte("apple"))
 			s.exec("UPDATE stock SET available = available - 1 WHERE goods_id = ?", []byte("apple"))

@@ -126,16 +126,14 @@ type auditor struct {
 	answers time.Time      // when the oldest outcome was appended, if older ones were removed
 	letters time.Time      // likewise of the dead letters
 
-	// Orders by keyOf: with an event and without a row, and with a row that is not what
-	// its event asked for.
-	unrecorded, contradicted map[uint64]struct{}
+	unrecorded map[uint64]struct{} // orders with an event and without a row, by keyOf
 }
 
 // Run audits. The error is about what could not be read; what was found until
 // then has been reported.
 func Run(ctx context.Context, c Case) (Summary, error) {
 	began := c.Now()
-	a := &auditor{Case: c, sheets: make(map[int]*sheet), unrecorded: make(map[uint64]struct{}), contradicted: make(map[uint64]struct{})}
+	a := &auditor{Case: c, sheets: make(map[int]*sheet), unrecorded: make(map[uint64]struct{})}
 	a.summary.ByClass = make(map[Class]int64)
 	a.summary.Applied = make(map[stock.State]int64)
 	a.summary.Waiting = make(map[string]int64)

@@ -150,6 +150,31 @@ func (s *sight) contradicted() bool {
 		s.record.State != stock.Voided && !slices.Equal(s.record.Lines, s.event.Lines)
 }
 
+// confirmed is true when the order's row names this event and is what all of the log
+// says: what the event asks for, and nothing but the outcomes of such an order. Without
+// the outcome of the row's state nobody can tell whether the state was changed by hand.
+func (s *sight) confirmed() bool {
+	if s.fault != nil || !s.known || s.record.Origin != s.at || s.contradicted() {
+		return false
+	}
+	said := s.answers & (saidDeducted | saidRejected | saidReleased | saidVoided)
+	cause := order.Created
+	switch s.record.State {
+	case stock.Deducted:
+		said ^= saidDeducted
+	case stock.Rejected:
+		said ^= saidRejected
+	case stock.Released:
+		said = said&^saidDeducted ^ saidReleased // the first of its outcomes is the older one
+	case stock.Voided:
+		cause = order.Cancelled
+		said ^= saidVoided
+	default:
+		return false
+	}
+	return s.event.Type == cause && said == 0
+}
+
 // forgone is true for a dead letter that was brought back and applied, since an
 // outcome says so, and whose order is not recorded any more.
 func (s *sight) forgone() bool {

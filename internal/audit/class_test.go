@@ -2,6 +2,7 @@ package audit
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"orderconsumer/internal/order"
@@ -80,5 +81,48 @@ func TestJudge(t *testing.T) {
 				t.Errorf("outcome bit %b wanted, not %b", tt.answer, got)
 			}
 		})
+	}
+}
+
+// A row is confirmed by its own event and by the outcomes of its state, and by nothing
+// less: each state that a person can make of another is told from it.
+func TestConfirmed(t *testing.T) {
+	t.Parallel()
+	here := stock.Origin{Topic: "orders", Partition: 1, Offset: 7}
+	lines := []stock.Line{{Goods: "apple", Num: 2}}
+	for _, tt := range []struct {
+		name  string
+		event order.Type
+		said  uint8
+		by    []stock.State // states of the row that this confirms
+	}{
+		{"deducted", order.Created, saidDeducted | stands, []stock.State{stock.Deducted}},
+		{"rejected", order.Created, saidRejected | stands, []stock.State{stock.Rejected}},
+		{"released", order.Created, saidDeducted | saidReleased, []stock.State{stock.Released}},
+		{"released, and the older outcome is gone", order.Created, saidReleased, []stock.State{stock.Released}},
+		{"deducted after it was dead", order.Created, saidDead | saidDeducted, []stock.State{stock.Deducted}},
+		{"dead", order.Created, saidDead, nil},
+		{"no outcome", order.Created, stands, nil},
+		{"rejected, and deducted later", order.Created, saidRejected | saidDeducted, nil},
+		{"rejected and released", order.Created, saidRejected | saidReleased, nil},
+		{"voided by a cancel", order.Cancelled, saidVoided, []stock.State{stock.Voided}},
+		{"voided by a create", order.Created, saidVoided, nil},
+		{"a cancel that made the order known is not one that was deducted", order.Cancelled, saidDeducted, nil},
+	} {
+		for _, state := range []stock.State{stock.Deducted, stock.Rejected, stock.Released, stock.Voided, "other"} {
+			s := sight{at: here, known: true, answers: tt.said, event: order.Event{Type: tt.event, OrderID: "A-1", Lines: lines},
+				record: stock.Record{Order: "A-1", State: state, Lines: lines, Origin: here}}
+			if got, want := s.confirmed(), slices.Contains(tt.by, state); got != want {
+				t.Errorf("%s: a row that says %s is confirmed: %t, want %t", tt.name, state, got, want)
+			}
+			s.record.Origin.Offset++
+			if s.confirmed() {
+				t.Errorf("%s: a row that says %s and names another event is confirmed", tt.name, state)
+			}
+			s.record.Origin, s.event.Lines = here, nil
+			if s.confirmed() && state != stock.Voided {
+				t.Errorf("%s: a row that says %s and asks for something else is confirmed", tt.name, state)
+			}
+		}
 	}
 }

@@ -127,6 +127,9 @@ func (a *auditor) count(s *sight, m *order.Message) {
 	if s.fault == nil {
 		a.cellOf(s.at).order = shortHash(s.event.OrderID)
 	}
+	if origin == s.at && s.confirmed() { // a copy has the outcomes of another place
+		a.cellOf(s.at).answers |= confirmed
+	}
 	wanted := s.answerWanted(class)
 	if wanted == 0 {
 		return

@@ -42,30 +42,27 @@ var hashes = maphash.MakeSeed()
 
 func keyOf(order string) uint64 { return maphash.String(hashes, order) }
 
-// remember keeps what the log says about an order whose rows may be found to be
-// wrong, too.
+// remember keeps that an order has an event and no row.
 func (a *auditor) remember(s *sight, class Class) {
-	switch {
-	case s.fault != nil || s.event.Type != order.Created:
-	case !s.known && class != Forgotten: // lost, waiting or dead: what is mended publishes it again
+	if s.fault == nil && s.event.Type == order.Created && !s.known && class != Forgotten {
+		// Lost, waiting or dead: what is mended publishes it again.
 		a.unrecorded[keyOf(s.event.OrderID)] = struct{}{}
-	case s.contradicted():
-		a.contradicted[keyOf(s.event.OrderID)] = struct{}{}
 	}
 }
 
-// mendOf says what mends a finding of the ledger. An order's row is believed and its
-// movements are made to fit, unless the log contradicts the row. Movements without a
-// row are taken back where the log has the event, which can be applied anew then; where
-// it has not, nobody can tell here whether the order was one.
+// mendOf says what mends a finding of the ledger. An order's row is believed, and its
+// movements are made to fit, only where the event that it names was looked at and
+// confirms it. Movements without a row are taken back where the log has the event,
+// which can be applied anew then; where it has not, nobody can tell here whether the
+// order was one.
 func (a *auditor) mendOf(f *stock.Finding) Mend {
 	mend := false
 	switch f.Rule {
 	case stock.RuleSum, stock.RuleNoLevel:
 		mend = true
 	case stock.RuleDeducted, stock.RuleReleased, stock.RuleUntouched:
-		_, contradicted := a.contradicted[keyOf(f.Order)]
-		mend = !contradicted
+		c := a.cellOf(f.Origin)
+		mend = c != nil && c.answers&confirmed != 0 && c.order == shortHash(f.Order)
 	case stock.RuleNoOrder:
 		_, mend = a.unrecorded[keyOf(f.Order)]
 	case stock.RuleNegative, stock.RuleState:

@@ -15,7 +15,7 @@ import (
 // one of 65,535 orders without event is overlooked.
 type cell struct {
 	place   uint8  // noPlace, deadPlace, or the tier in which it waits
-	answers uint8  // bits, and stands
+	answers uint8  // bits
 	order   uint16 // zero when no event of an order stands there
 }
 
@@ -26,13 +26,16 @@ const (
 	mostTiers = deadPlace - firstTier
 )
 
-// Bits of a cell's answers.
+// Bits of a cell's answers: types of outcomes, and what was seen of the event itself.
 const (
 	saidDeducted = 1 << iota
 	saidRejected
 	saidReleased
 	saidVoided
 	saidDead
+	// confirmed: the row of the event's order was looked at, names the event as its
+	// origin, and is what the log says.
+	confirmed = 1 << 6
 	// stands: the log holds a message there. Compaction leaves holes.
 	stands = 1 << 7
 )

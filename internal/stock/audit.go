@@ -35,6 +35,7 @@ const (
 type Finding struct {
 	Rule   Rule
 	Order  string // empty when it is about a goods
+	Origin Origin // the event that the order's row names; empty when there is no row that can be read
 	Goods  string // empty when it is about an order as a whole
 	Detail string // the numbers, for a person
 }
@@ -92,7 +93,7 @@ func AuditOrder(record *Record, movements []Movement) []Finding {
 	sortLines(given)
 
 	find := func(rule Rule, detail string) []Finding {
-		return []Finding{{Rule: rule, Order: record.Order, Detail: detail}}
+		return []Finding{{Rule: rule, Order: record.Order, Origin: record.Origin, Detail: detail}}
 	}
 	switch record.State {
 	case Deducted:
