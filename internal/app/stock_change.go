@@ -33,7 +33,7 @@ func (c *stockSetCommand) Run(ctx context.Context, s *session) error {
 // stockAddCommand puts goods on top of a level.
 type stockAddCommand struct {
 	stockChange
-	Findings string `placeholder:"FILE|-" help:"Instead of goods and num: what audit -o jsonl has found. What orders without event took is given back once, an order's movements are made what its row says, and a level that is not the sum of its movements is made that."`
+	Findings string `placeholder:"FILE|-" help:"Instead of goods and num: what audit -o jsonl has found. An order's movements are made what its row says where the log confirms it, and a level that is not the sum of its movements is made that. What an order without event took is given back, once, where a person has said so in the finding."`
 }
 
 // Run implements a command.

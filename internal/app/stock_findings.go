@@ -13,9 +13,9 @@ import (
 )
 
 // mend applies the findings about goods and about the rows of orders that audit has
-// written: what an order without event took is given back, an order's movements are
-// made what its row says, and a level is made the sum of its movements. Findings
-// about events are about what is to be read again.
+// written: an order's movements are made what its row says, and a level is made the sum
+// of its movements. What an order without event took is given back where a person has
+// said so in the finding. Findings about events are about what is to be read again.
 func (c *stockAddCommand) mend(ctx context.Context, s *session) error {
 	if c.GoodsArg != "" || c.Goods != "" || c.NumArg != nil || c.Num != nil || c.Ref != "" {
 		return usage("--findings takes neither goods nor num nor --ref: they are in the findings")
@@ -49,8 +49,9 @@ type mender struct {
 	twice   int // not mended, because there is less than was sold
 }
 
-// aboutRows are the findings about an order's row and its movements.
-var aboutRows = []audit.Rule{audit.Rule(stock.RuleDeducted), audit.Rule(stock.RuleReleased), audit.Rule(stock.RuleUntouched), audit.Rule(stock.RuleNoOrder)}
+// aboutRows are the findings about an order's row and its movements: those are mended
+// that say so.
+var aboutRows = []audit.Rule{audit.RuleNoEvent, audit.Rule(stock.RuleDeducted), audit.Rule(stock.RuleReleased), audit.Rule(stock.RuleUntouched), audit.Rule(stock.RuleNoOrder)}
 
 // end says what was done, and what is left.
 func (m *mender) end() error {
@@ -76,8 +77,13 @@ func (m *mender) end() error {
 
 // finding mends one, if it is about goods or an order's rows.
 func (m *mender) finding(ctx context.Context, f *shownFinding) error {
+	if slices.Contains(aboutRows, f.Rule) && f.MendedBy != audit.MendStock {
+		m.rows++
+		m.others++
+		return nil
+	}
 	switch f.Rule {
-	case audit.RuleNoEvent:
+	case audit.RuleNoEvent: // a person has looked at it, and set mended_by
 		if len(f.Items) == 0 {
 			m.others++ // it has taken nothing
 			return nil
@@ -103,11 +109,8 @@ func (m *mender) finding(ctx context.Context, f *shownFinding) error {
 			return err
 		}
 	default:
-		if slices.Contains(aboutRows, f.Rule) && f.MendedBy == audit.MendStock {
-			return m.order(ctx, f)
-		}
 		if slices.Contains(aboutRows, f.Rule) {
-			m.rows++
+			return m.order(ctx, f)
 		}
 		m.others++
 		return nil

@@ -103,7 +103,7 @@ type Summary struct {
 	Unasked int64
 	// Gone are orders that name a place of the range at which their event does not
 	// stand any more: compaction has taken it, or the topic was made anew and they
-	// were decided before anything of this one was appended.
+	// were decided before the oldest event of this one.
 	Gone int64
 	// Ledger is what the ledger says of itself.
 	Ledger   stock.Summary

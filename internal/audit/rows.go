@@ -75,7 +75,9 @@ func (a *auditor) mendOf(f *stock.Finding) Mend {
 
 // origin holds an order's row against the event that it names. An event that
 // was not settled at the beginning, or that waited or was dead then, may have
-// been applied since it was looked at.
+// been applied since it was looked at. Nothing mends what is found by itself: in a
+// log that was moved with the times of its events, the places of real orders hold
+// others, too.
 func (a *auditor) origin(ctx context.Context, r *stock.Record) error {
 	c := a.cellOf(r.Origin)
 	if c == nil || c.order == shortHash(r.Order) || c.place != noPlace || r.Origin.Offset >= a.sheets[r.Origin.Partition].settled {
@@ -83,7 +85,7 @@ func (a *auditor) origin(ctx context.Context, r *stock.Record) error {
 	}
 	oldest := a.sheets[r.Origin.Partition].oldest
 	if c.answers&stands == 0 || !oldest.IsZero() && r.DecidedAt.Before(oldest.Add(-sinceSlack)) {
-		a.summary.Gone++ // compaction has taken it; or the topic was made anew: the same places, other events
+		a.summary.Gone++ // compaction has taken it; or the topic was made anew since: the same places, other events
 		return nil
 	}
 	f := Finding{Rule: RuleNoEvent, Order: r.Order, At: r.Origin,
@@ -93,7 +95,7 @@ func (a *auditor) origin(ctx context.Context, r *stock.Record) error {
 		if err != nil || back {
 			return err
 		}
-		f.Lines, f.Mend = r.Lines, MendStock
+		f.Lines = r.Lines
 	}
 	a.find(f)
 	return nil

@@ -45,7 +45,10 @@ type sheet struct {
 	from    int64 // offset of the first cell
 	settled int64 // offsets below were settled when the audit began
 	cells   []cell
-	oldest  time.Time // when the first of these events was appended; zero: none was seen
+	// oldest is the least time of these events, as their producers or the broker wrote
+	// it: a log that was moved may have kept the times of the first one. Zero: none
+	// was seen.
+	oldest time.Time
 }
 
 // saw takes into account that a message stands at the offset, and its time.
