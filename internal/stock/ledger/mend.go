@@ -142,10 +142,15 @@ func (l *Ledger) rewrite(ctx context.Context, t *transaction, book *stock.Book, 
 	if err := l.addUp(ctx, t, goods, sums); err != nil {
 		return err
 	}
-	for i := range done.Added {
-		m := &done.Added[i]
-		sums[m.Goods] += m.Delta
-		m.Balance, m.At = sums[m.Goods], now
+	// When they happened nobody knows any more. Giving back comes first, so that no
+	// balance is below zero on the way to a level that is not.
+	for _, kind := range []stock.Kind{stock.KindRelease, stock.KindDeduct} {
+		for i := range done.Added {
+			if m := &done.Added[i]; m.Kind == kind {
+				sums[m.Goods] += m.Delta
+				m.Balance, m.At = sums[m.Goods], now
+			}
+		}
 	}
 	for _, id := range goods {
 		level, known := book.Levels[id]

@@ -57,6 +57,11 @@ func TestMendOrder(t *testing.T) {
 				"UPDATE movements SET delta=-5 WHERE ref=" + id("deducted") + " AND goods_id=" + id("b")},
 			"deducted", map[string]int64{"a": a, "b": b},
 		},
+		"a release and its deduction are missing, of goods that were sold since": {
+			[]string{"DELETE FROM movements WHERE ref=" + id("released"),
+				movement("thrown away", "a", "correct", -8), "UPDATE stock SET available=1 WHERE goods_id=" + id("a")},
+			"released", map[string]int64{"a": 1, "b": b},
+		},
 		"nothing": {nil, "deducted", map[string]int64{"a": a, "b": b}},
 	}
 	onAll(t, func(t *testing.T, reopen func(testing.TB) *ledger.Ledger) {
@@ -77,6 +82,11 @@ func TestMendOrder(t *testing.T) {
 				}
 				for goods, want := range c.want {
 					wantLevel(t, l, goods, want)
+				}
+				for _, m := range done.Added {
+					if m.Balance < 0 {
+						t.Errorf("a balance below zero: %+v", m)
+					}
 				}
 				again, err := l.MendOrder(t.Context(), c.order)
 				if err != nil || len(again.Removed)+len(again.Added)+len(again.Levels) > 0 {
