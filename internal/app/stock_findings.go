@@ -47,6 +47,7 @@ type mender struct {
 	others  int
 	rows    int // of those others: about an order's rows, which the log has to confirm
 	twice   int // not mended, because there is less than was sold
+	broken  int // not mended, because the order's row cannot be read
 }
 
 // aboutRows are the findings about an order's row and its movements: those are mended
@@ -59,20 +60,45 @@ func (m *mender) end() error {
 	name := m.session.name
 	if m.rows > 0 {
 		m.session.say("%s left, about orders: they are mended where %s audit --log has found them and the log confirms the row; "+
-			"docs/redrive.md says what to do about the rest", countedAre(m.rows, "finding"), name)
+			"docs/redrive.md says what to do about the rest", findingsAre(m.rows), name)
 	}
 	switch {
-	case m.twice > 0:
+	case m.twice+m.broken > 0:
 		code := ExitPartial
 		if m.mended == 0 {
 			code = ExitFailed
 		}
-		return &failure{code: code, err: fmt.Errorf("%s not mended: more was sold than was there", countedAre(m.twice, "finding")),
-			try: name + " stock add GOODS NUM with what is there after all, or a cancel of an order that has it; then this command again"}
+		return &failure{code: code, err: m.left(), try: m.way()}
 	case m.mended == 0:
 		return &failure{code: ExitNothing, err: errors.New("no finding is one that stock add mends"), try: name + " audit --log -o jsonl"}
 	}
 	return nil
+}
+
+// left says what stock add would mend and cannot.
+func (m *mender) left() error {
+	const twice, broken = "more was sold than was there", "the order's row cannot be read"
+	switch {
+	case m.broken == 0:
+		return fmt.Errorf("%s not mended: %s", findingsAre(m.twice), twice)
+	case m.twice == 0:
+		return fmt.Errorf("%s not mended: %s", findingsAre(m.broken), broken)
+	default:
+		return fmt.Errorf("%s not mended: of %d, %s; of %d, %s", findingsAre(m.twice+m.broken), m.twice, twice, m.broken, broken)
+	}
+}
+
+// way is what helps on.
+func (m *mender) way() string {
+	const rows = "docs/redrive.md says what to do about a row that cannot be read"
+	if m.twice == 0 {
+		return rows
+	}
+	goods := m.session.name + " stock add GOODS NUM with what is there after all, or a cancel of an order that has it; then this command again"
+	if m.broken == 0 {
+		return goods
+	}
+	return goods + "; " + rows
 }
 
 // finding mends one, if it is about goods or an order's rows.
@@ -102,7 +128,7 @@ func (m *mender) finding(ctx context.Context, f *shownFinding) error {
 	case audit.Rule(stock.RuleSum), audit.Rule(stock.RuleNoLevel):
 		done, err := m.ledger.Recount(ctx, f.GoodsID)
 		if err != nil {
-			return m.oversold(f, err)
+			return m.skip(f, err)
 		}
 		err = m.tell(done, "")
 		if err != nil {
@@ -119,19 +145,19 @@ func (m *mender) finding(ctx context.Context, f *shownFinding) error {
 	return nil
 }
 
-// countedAre is counted, as the subject of a sentence.
-func countedAre(n int, thing string) string {
+// findingsAre is the subject of a sentence.
+func findingsAre(n int) string {
 	if n == 1 {
-		return "1 " + thing + " is"
+		return "1 finding is"
 	}
-	return counted(n, thing) + " are"
+	return counted(n, "finding") + " are"
 }
 
 // order makes the movements of an order what its row says.
 func (m *mender) order(ctx context.Context, f *shownFinding) error {
 	done, err := m.ledger.MendOrder(ctx, f.OrderID)
 	if err != nil {
-		return m.oversold(f, err)
+		return m.skip(f, err)
 	}
 	m.mended++
 	if len(done.Removed)+len(done.Added) > 0 {
@@ -145,13 +171,17 @@ func (m *mender) order(ctx context.Context, f *shownFinding) error {
 	return nil
 }
 
-// oversold goes on after a finding that cannot be mended because there is less than
-// was sold; every other error ends the work.
-func (m *mender) oversold(f *shownFinding, err error) error {
-	if !errors.Is(err, stock.ErrInvalid) {
+// skip goes on after a finding that cannot be mended because there is less than was
+// sold, or because the order's row cannot be read; every other error ends the work.
+func (m *mender) skip(f *shownFinding, err error) error {
+	switch {
+	case errors.Is(err, stock.ErrOversold):
+		m.twice++
+	case errors.Is(err, stock.ErrInvalid):
+		m.broken++
+	default:
 		return err
 	}
-	m.twice++
 	m.session.say("%s is left: %v", f.Rule, err)
 	return nil
 }

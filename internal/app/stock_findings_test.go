@@ -1,6 +1,7 @@
 package app
 
 import (
+	"strings"
 	"testing"
 
 	"orderconsumer/internal/audit"
@@ -226,5 +227,20 @@ func TestOrdersOfALogThatIsGoneAreNoFindings(t *testing.T) {
 	found, summary, _ := s.audit(ExitOK)
 	if len(found) != 0 || summary.Gone != 1 {
 		t.Errorf("found %+v in %+v", found, summary)
+	}
+}
+
+// A row that cannot be read by the time it is to be mended is left, under its own name.
+func TestFindingAboutARowThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	s := mixedDay(t)
+	s.exec("UPDATE movements SET delta = -5 WHERE ref = ?", []byte("A-1"))
+	s.exec("UPDATE stock SET available = 3 WHERE goods_id = ?", []byte("pear"))
+	_, _, raw := s.audit(ExitFailed)
+	s.exec("UPDATE orders SET items = '{' WHERE order_id = ?", []byte("A-1"))
+	got := s.mendGoods(raw, ExitPartial)
+	wantParts(t, got.stderr, "1 finding is not mended: the order's row cannot be read", "docs/redrive.md says what to do about a row")
+	if strings.Contains(got.stderr, "sold") {
+		t.Errorf("nothing was sold twice: %s", got.stderr)
 	}
 }

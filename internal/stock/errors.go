@@ -31,6 +31,10 @@ var (
 	// changed.
 	ErrInvalid = errors.New("invalid request")
 
+	// ErrOversold is an ErrInvalid: the movements of a goods would come to less than
+	// nothing, more of it was sold than was there.
+	ErrOversold = fmt.Errorf("%w: more was sold than was there", ErrInvalid)
+
 	// ErrOverloaded: the database is asked for levels as much as it may be. It was
 	// not asked; nothing is wrong with the request.
 	ErrOverloaded = errors.New("too much is asked of the database")

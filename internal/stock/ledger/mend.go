@@ -27,8 +27,9 @@ type Mended struct {
 //
 // It reads every movement there is while the goods are locked, so orders for them
 // wait; when the movements are right already it changes nothing. The error wraps
-// [stock.ErrInvalid] when a goods' movements would come to less than nothing, which
-// means that it was sold twice, or the row cannot be read.
+// [stock.ErrOversold] when a goods' movements would come to less than nothing, which
+// means that it was sold twice, and [stock.ErrInvalid] alone when the row cannot be
+// read.
 func (l *Ledger) MendOrder(ctx context.Context, order string) (Mended, error) {
 	var done Mended
 	var err error
@@ -155,7 +156,7 @@ func (l *Ledger) rewrite(ctx context.Context, t *transaction, book *stock.Book, 
 	for _, id := range goods {
 		level, known := book.Levels[id]
 		if sums[id] < 0 {
-			return fmt.Errorf("%w: goods %q would have %d available: it was sold more often than it was there", stock.ErrInvalid, id, sums[id])
+			return fmt.Errorf("%w: goods %q would have %d available", stock.ErrOversold, id, sums[id])
 		}
 		done.Levels = append(done.Levels, stock.Adjusted{Goods: id, Before: level, After: sums[id], Created: !known})
 		row := stock.Level{Goods: id, Available: sums[id], UpdatedAt: now, Version: book.Versions[id] + 1}

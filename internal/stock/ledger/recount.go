@@ -12,7 +12,7 @@ import (
 // Recount makes the level of a goods what its movements come to, and leaves the
 // movements as they are: for a level that was changed behind the ledger's back.
 // Movements without a level get one. It reads every movement there is while the
-// goods' row is locked, so orders for it wait. The error wraps stock.ErrInvalid
+// goods' row is locked, so orders for it wait. The error wraps stock.ErrOversold
 // when the movements come to less than nothing, and stock.ErrNotFound when there
 // is neither level nor movement.
 func (l *Ledger) Recount(ctx context.Context, goods string) (stock.Adjusted, error) {
@@ -49,7 +49,7 @@ func (l *Ledger) recount(ctx context.Context, goods string) (answer stock.Adjust
 		case !known && !sum.Valid:
 			return stock.ErrNotFound
 		case sum.Int64 < 0:
-			return fmt.Errorf("%w: its movements come to %d", stock.ErrInvalid, sum.Int64)
+			return fmt.Errorf("%w: its movements come to %d", stock.ErrOversold, sum.Int64)
 		}
 		answer = stock.Adjusted{Goods: goods, Before: before, After: sum.Int64, Created: !known}
 		level := stock.Level{Goods: goods, Available: sum.Int64, UpdatedAt: l.clock(), Version: book.Versions[goods] + 1}
