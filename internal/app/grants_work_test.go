@@ -107,6 +107,7 @@ func (n *tenant) ofOperator() {
 	wantParts(n.t, n.consume(database, "stock", "list"), "421", "422")
 	n.consume(database, "audit")
 	n.consume(both, "audit", "--log")
+	n.ofMending(both)
 
 	wantParts(n.t, n.produce(both, "redrive", "groups"), "schema_invalid", "goods_unknown")
 	n.produce(both, "redrive", "retry", "--cause=goods_unknown", "--execute", "--reason=try", "--ramp=none")
@@ -115,6 +116,22 @@ func (n *tenant) ofOperator() {
 	replay := slices.Concat(database, n.kafkaArgs("operator"), n.groupArgs(), []string{"--input-topic=" + n.topic})
 	n.produce(replay, "replay", "--from=start", "--execute", "--reason=try", "--ramp=none")
 	wantParts(n.t, n.produce(database, "replay", "list"), "try")
+}
+
+// ofMending has the operator mend an order that somebody has spoilt.
+func (n *tenant) ofMending(both []string) {
+	n.t.Helper()
+	n.servers.SQL(n.t, "UPDATE "+n.servers.Database+".movements SET delta=-3 WHERE ref='A-5'")
+	found := consume(n.t, "", append([]string{"audit", "--log", "-o", "jsonl"}, both...)...).want(n.t, ExitFailed)
+	n.said.WriteString(found.stdout + found.stderr)
+	findings := filepath.Join(n.t.TempDir(), "findings.jsonl")
+	err := os.WriteFile(findings, []byte(found.stdout), 0o600)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.consume(n.databaseArgs("operator"), "stock", "add", "--findings="+findings)
+	wantParts(n.t, n.said.String(), "order A-5: removed deduct 421 -3, added deduct 421 -1")
+	n.consume(both, "audit", "--log")
 }
 
 // ofGroup has the operator move the group; the database has no part in it.
