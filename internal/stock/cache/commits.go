@@ -96,7 +96,8 @@ func (c *Cache) refresh(ctx context.Context) bool {
 	q := &c.commits
 	c.gather()
 	for len(q.pending) > 0 {
-		if c.gate.enter() != nil {
+		probe, err := c.gate.enter()
+		if err != nil {
 			return false
 		}
 		entries := make([]Entry, 0, min(len(q.pending), refreshMost))
@@ -112,7 +113,7 @@ func (c *Cache) refresh(ctx context.Context) bool {
 				break
 			}
 		}
-		if c.gate.passed(ctx, c.deps.Store.Refresh(ctx, entries)) != nil {
+		if c.gate.passed(ctx, probe, c.deps.Store.Refresh(ctx, entries)) != nil {
 			return false
 		}
 		for i := range entries {

@@ -23,30 +23,30 @@ const shutFor = time.Second
 
 // read is Store.Read through the gate.
 func (g *gate) read(ctx context.Context, goods []string) ([]*Entry, error) {
-	err := g.enter()
+	probe, err := g.enter()
 	if err != nil {
 		return nil, err
 	}
 	found, err := g.store.Read(ctx, goods)
-	return found, g.passed(ctx, err)
+	return found, g.passed(ctx, probe, err)
 }
 
-// enter returns nil when the store may be asked. The caller tells passed of what
-// came of it.
-func (g *gate) enter() error {
+// enter returns no error when the store may be asked, and whether the caller is
+// the one that goes to see. The caller tells passed of that and of what came of it.
+func (g *gate) enter() (probe bool, err error) {
 	if g.store == nil {
-		return errNoStore
+		return false, errNoStore
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
 	case g.until.IsZero():
-		return nil
+		return false, nil
 	case g.trying || time.Now().Before(g.until):
-		return errShut
+		return false, errShut
 	default:
 		g.trying = true
-		return nil
+		return true, nil
 	}
 }
 
@@ -60,16 +60,19 @@ func (g *gate) answers() bool {
 	return g.until.IsZero()
 }
 
-// passed notes what the store answered, and returns err.
-func (g *gate) passed(ctx context.Context, err error) error {
+// passed notes what the store answered, and returns err. Only the one that went
+// to see has seen something then: others were on their way when the store failed.
+func (g *gate) passed(ctx context.Context, probe bool, err error) error {
 	g.mu.Lock()
 	was := g.until
-	g.trying = false
+	if probe {
+		g.trying = false
+	}
 	switch {
 	case ctx.Err() != nil: // it was not given the time
 	case err != nil:
 		g.until = time.Now().Add(shutFor)
-	default:
+	case probe:
 		g.until = time.Time{}
 	}
 	changed := was.IsZero() != g.until.IsZero()

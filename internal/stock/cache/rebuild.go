@@ -175,7 +175,7 @@ func (r *rebuilds) rebuild(batch []*want) {
 	defer unlock(context.WithoutCancel(ctx))
 	token := rand.Text()
 	found, err := r.cache.deps.Store.Begin(ctx, token, goodsOf(batch))
-	if r.cache.gate.passed(ctx, err) != nil {
+	if r.cache.gate.passed(ctx, false, err) != nil {
 		r.read(ctx, batch, "", began)
 		return
 	}
@@ -252,7 +252,7 @@ func (r *rebuilds) read(ctx context.Context, batch []*want, token string, began 
 	var newer map[string]Entry
 	if token != "" {
 		newer, err = deps.Store.Fill(ctx, token, entries)
-		_ = r.cache.gate.passed(ctx, err) // the answers are there, kept or not
+		_ = r.cache.gate.passed(ctx, false, err) // the answers are there, kept or not
 	}
 	for i, w := range batch {
 		e := entries[i]
