@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,87 +95,4 @@ func TestRedisGone(t *testing.T) {
 		w.available(one, "goods-0")
 		return w.observed.count(cache.LookupHit) > hits
 	})
-}
-
-// TestSilenceCountsAsWaiting: with a Redis that is silent and a database that is
-// silent, too, a question is refused after its patience, not after the silence
-// and then the patience.
-func TestSilenceCountsAsWaiting(t *testing.T) {
-	t.Parallel()
-	const silence = 3 * time.Second // far above what a busy machine adds
-	var proxy *faultproxy.Proxy
-	w := newWorld(t, func(w *world) {
-		proxy = w.behindProxy()
-		w.store.Timeout, w.cfg.Patience = silence, silence
-	})
-	w.stocked(7, "a")
-	one := w.instance()
-	w.available(one, "a")
-	proxy.Cut()
-	slow := make(chan struct{})
-	defer close(slow)
-	w.database.asked = func([]string) { <-slow }
-	began := time.Now()
-	_, _, err := one.Levels(t.Context(), []string{"a"})
-	took := time.Since(began)
-	if !errors.Is(err, stock.ErrOverloaded) || took < silence || took > silence*9/5 {
-		t.Errorf("%v after %s, want it overloaded after about %s", err, took, silence)
-	}
-}
-
-// TestASilentRedisIsWaitedForByOne: when Redis falls silent, no question waits
-// for more than one silence, though its connections have to be made anew; and from
-// then on one question at a time goes to see, while the database answers the others.
-func TestASilentRedisIsWaitedForByOne(t *testing.T) {
-	t.Parallel()
-	const silence = time.Second // the database takes milliseconds
-	var proxy *faultproxy.Proxy
-	w := newWorld(t, func(w *world) {
-		proxy = w.behindProxy()
-		w.store.Timeout = silence
-	})
-	goods := names("goods-", 50)
-	w.stocked(7, goods...)
-	one := w.instance()
-	w.available(one, goods[0])
-	proxy.Cut()
-	var longest atomic.Int64
-	ask := func(goods string) (took time.Duration) {
-		began := time.Now()
-		if got := w.available(one, goods); got != 7 {
-			t.Errorf("%s: %d available", goods, got)
-		}
-		took = time.Since(began)
-		for was := longest.Load(); int64(took) > was && !longest.CompareAndSwap(was, int64(took)); was = longest.Load() {
-			// another question raised it meanwhile: look again
-		}
-		return took
-	}
-	atOnce(len(goods), func(i int) { ask(goods[i]) })
-	if most := time.Duration(longest.Load()); most > silence*9/5 {
-		t.Errorf("a question waited for %s, want no more than one silence of %s", most, silence)
-	}
-	longest.Store(0)
-	var waited atomic.Int64
-	seen := make(chan struct{})
-	atOnce(len(goods), func(i int) {
-		for {
-			select {
-			case <-seen:
-				return
-			default:
-			}
-			if ask(goods[i]) >= silence {
-				if waited.Add(1) == 1 {
-					close(seen)
-				}
-			}
-		}
-	})
-	if n := waited.Load(); n != 1 {
-		t.Errorf("%d questions waited for a Redis that was known to be silent, want one", n)
-	}
-	if most := time.Duration(longest.Load()); most > silence*9/5 {
-		t.Errorf("to go and see took %s, want no more than one silence of %s", most, silence)
-	}
 }

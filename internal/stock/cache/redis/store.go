@@ -14,6 +14,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -63,6 +64,8 @@ type Config struct {
 	// UnknownMost is the most unknown goods that are remembered; beyond it those go
 	// first that would have been forgotten first. Default DefaultUnknownMost.
 	UnknownMost int
+	// Dial replaces the network; nil means TCP.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Store implements cache.Store.
@@ -94,7 +97,7 @@ func Open(cfg Config) (*Store, error) {
 			cfg.Prefix, cfg.Timeout, cfg.UnknownTTL, cfg.UnknownMost, DefaultPrefix)
 	}
 	clients, err := lock.NewClients([]string{cfg.URL}, lock.ClientConfig{
-		Name: "order-cache", Timeout: cfg.Timeout, Password: cfg.Password, TLS: cfg.TLS,
+		Name: "order-cache", Timeout: cfg.Timeout, Password: cfg.Password, TLS: cfg.TLS, Dial: cfg.Dial,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
