@@ -203,3 +203,28 @@ func TestASilentRedisIsWaitedForByOne(t *testing.T) {
 		}
 	})
 }
+
+// TestASlowRedisIsGivenUp: a Redis that answers each question within the timeout,
+// but not as many as there are, is as good as gone: nobody waits in its queue until
+// there is no time left for the database.
+func TestASlowRedisIsGivenUp(t *testing.T) {
+	t.Parallel()
+	const timeout = 300 * time.Millisecond
+	inBubble(t, timeout, func(b *bubble) {
+		questions := slices.Collect(slices.Chunk(names("goods-", 9000), 200))
+		for _, q := range questions {
+			b.ask(q...)
+		}
+		b.mget.Store(int64(timeout * 5 / 6)) // five look-ups are one question to Redis: it needs 2.25 s for all
+		took := b.askEach(questions...)
+		if most := took[len(took)-1]; most > 2*timeout {
+			t.Errorf("a question waited for %s, want %s at the most", most, 2*timeout)
+		}
+		if n := b.observed.count(cache.LookupHit); n == 0 {
+			t.Error("Redis answered nothing")
+		}
+		if b.observed.down != 1 {
+			t.Errorf("Redis was given up %d times, want once", b.observed.down)
+		}
+	})
+}

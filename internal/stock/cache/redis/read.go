@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -18,11 +19,13 @@ const questionMost = 1000
 // question is look-ups that go to Redis together.
 type question struct {
 	goods []string
+	since time.Time // when the first of them came
 	done  chan struct{}
 
-	found []cache.Entry // by place in goods; these are set when done is closed
-	has   []bool
-	err   error
+	answered bool          // guarded by looks.mu
+	found    []cache.Entry // by place in goods; these are set when done is closed without err
+	has      []bool
+	err      error
 }
 
 // looks has look-ups that come while others are under way wait for them and go
@@ -30,12 +33,18 @@ type question struct {
 // round trip carries dozens, and neither Redis nor this process spends most of
 // its time on saying hello. One question is under way at a time: with two, each
 // carries half as much, and an answer costs a fifth more processor time.
+//
+// A look-up takes two timeouts at the most: one until its question is asked, and
+// one until that is answered.
 type looks struct {
-	store *Store
+	store   *Store
+	ctx     context.Context //nolint:containedctx // of questions, which outlive the look-ups that began them
+	running sync.WaitGroup
 
 	mu     sync.Mutex
 	next   []*question // not under way yet; all but the last are full
 	asking bool
+	silent error // what is said to look-ups while a question takes longer than the timeout
 }
 
 // Read implements cache.Store.
@@ -65,14 +74,18 @@ func (l *looks) add(goods []string) (q *question, first int) {
 	if n := len(l.next); n > 0 && len(l.next[n-1].goods)+len(goods) <= questionMost {
 		q = l.next[n-1]
 	} else {
-		q = &question{done: make(chan struct{})}
+		q = &question{done: make(chan struct{}), since: time.Now()}
+		if l.silent != nil {
+			l.answerLocked(q, l.silent)
+			return q, 0
+		}
 		l.next = append(l.next, q)
 	}
 	first = len(q.goods)
 	q.goods = append(q.goods, goods...)
 	if !l.asking {
 		l.asking = true
-		go l.ask()
+		l.running.Go(l.ask)
 	}
 	return q, first
 }
@@ -80,37 +93,78 @@ func (l *looks) add(goods []string) (q *question, first int) {
 // ask asks until there is nothing to ask.
 func (l *looks) ask() {
 	for {
-		l.mu.Lock()
-		if len(l.next) == 0 {
-			l.asking = false
-			l.mu.Unlock()
+		q := l.take()
+		if q == nil {
 			return
 		}
-		q := l.next[0]
-		l.next = l.next[1:]
-		l.mu.Unlock()
-		// Of many askers none may end it. One timeout is for all of it: a client that
-		// has to connect first, to a server that is silent, waits for several.
-		ctx, cancel := context.WithTimeout(context.Background(), l.store.cfg.Timeout)
-		q.err = q.ask(ctx, l.store)
+		late := time.AfterFunc(l.store.cfg.Timeout, func() { l.late(q) })
+		// Of many askers none may end it.
+		ctx, cancel := context.WithTimeout(l.ctx, l.store.cfg.Timeout)
+		err := q.ask(ctx, l.store)
 		cancel()
-		close(q.done)
-		if q.err != nil {
-			l.fail(q.err)
-		}
+		late.Stop()
+		l.answer(q, err)
 	}
 }
 
-// fail answers what waits with the failure of the question before it: the next
-// one would wait for the same silence.
-func (l *looks) fail(err error) {
+// take returns the next question, or nil when there is none. One that has waited
+// for a whole timeout already says that Redis, which may well answer each in
+// time, does not keep up: it and those behind it fail.
+func (l *looks) take() *question {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.next) > 0 && time.Since(l.next[0].since) >= l.store.cfg.Timeout {
+		l.failLocked(fmt.Errorf("%d look-ups in the cache have waited for those before them: %w", len(l.next), errTimeout))
+	}
+	if len(l.next) == 0 {
+		l.asking = false
+		return nil
+	}
+	q := l.next[0]
+	l.next = l.next[1:]
+	return q
+}
+
+// errTimeout: Redis did not answer within Config.Timeout.
+var errTimeout = errors.New("no answer within the timeout")
+
+// late gives up a question that takes too long, and what would wait for it.
+func (l *looks) late(q *question) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if q.answered {
+		return
+	}
+	l.silent = fmt.Errorf("read %d goods from the cache: %w of %s", len(q.goods), errTimeout, l.store.cfg.Timeout)
+	l.answerLocked(q, l.silent)
+	l.failLocked(l.silent)
+}
+
+// answer answers a question whose round trips are over, unless it was given up.
+func (l *looks) answer(q *question, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.silent = nil
+	if !q.answered {
+		l.answerLocked(q, err)
+	}
+	if err != nil {
+		l.failLocked(err)
+	}
+}
+
+// failLocked answers what waits with the failure of the question before it: the
+// next one would wait for the same silence.
+func (l *looks) failLocked(err error) {
 	for _, q := range l.next {
-		q.err = err
-		close(q.done)
+		l.answerLocked(q, err)
 	}
 	l.next = nil
+}
+
+func (l *looks) answerLocked(q *question, err error) {
+	q.err, q.answered = err, true
+	close(q.done)
 }
 
 // ask is two round trips at the most: the entries, and of the goods that have

@@ -55,7 +55,9 @@ type Config struct {
 	Prefix string
 	// Stale is how long an entry is kept beyond its lifetime: the cache's own.
 	Stale time.Duration
-	// Timeout bounds connecting, writing and reading, each. What takes longer is as
+	// Timeout is how long Redis may take to answer a question, and how long a
+	// question may wait for those before it: a Read takes two of them at the most,
+	// connecting included, and so do Begin, Fill and Refresh. What takes longer is as
 	// good as gone: the database answers meanwhile. Default lock.DefaultTryTimeout.
 	Timeout time.Duration
 	// UnknownTTL is how long goods are taken for unknown. Default
@@ -75,6 +77,7 @@ type Store struct {
 	locker  *lock.Locker
 	looks   looks
 	scripts scripts
+	stop    context.CancelFunc // ends what nobody waits for
 }
 
 // Open returns a store. It does not connect.
@@ -97,17 +100,20 @@ func Open(cfg Config) (*Store, error) {
 			cfg.Prefix, cfg.Timeout, cfg.UnknownTTL, cfg.UnknownMost, DefaultPrefix)
 	}
 	clients, err := lock.NewClients([]string{cfg.URL}, lock.ClientConfig{
-		Name: "order-cache", Timeout: cfg.Timeout, Password: cfg.Password, TLS: cfg.TLS, Dial: cfg.Dial,
+		Name: "order-cache", Timeout: cfg.Timeout,
+		Password: cfg.Password, TLS: cfg.TLS, Dial: cfg.Dial,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
-	s := &Store{cfg: cfg, client: clients[0], scripts: newScripts()}
-	s.looks.store = s
+	ctx, stop := context.WithCancel(context.Background())
+	s := &Store{cfg: cfg, client: clients[0], scripts: newScripts(), stop: stop}
+	s.looks.store, s.looks.ctx = s, ctx
 	s.locker, err = lock.New(clients, lock.Config{
 		Prefix: cfg.Prefix + "lock:", Expiry: lockTimeouts * cfg.Timeout, TryTimeout: cfg.Timeout,
 	})
 	if err != nil {
+		s.stop()
 		return nil, errors.Join(fmt.Errorf("cache: %w", err), s.client.Close())
 	}
 	return s, nil
@@ -115,8 +121,10 @@ func Open(cfg Config) (*Store, error) {
 
 // Close closes the connections. The cache on the store has been closed before.
 func (s *Store) Close() error {
+	s.stop()
 	s.locker.Close()
 	err := s.client.Close()
+	s.looks.running.Wait()
 	if err != nil {
 		return fmt.Errorf("close cache: %w", err)
 	}
@@ -144,6 +152,11 @@ func (s *Store) Lock(ctx context.Context, goods []string) (unlock func(context.C
 	// A lease that was lost changes nothing for what was filled in, and one that
 	// cannot be given back expires.
 	return func(ctx context.Context) { _ = lease.Unlock(ctx) }, nil
+}
+
+// within bounds what is written. A Read has bounds of its own.
+func (s *Store) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, 2*s.cfg.Timeout)
 }
 
 func (s *Store) levelKey(goods string) string { return s.cfg.Prefix + "level:" + goods }

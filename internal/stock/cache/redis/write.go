@@ -17,6 +17,8 @@ func (s *Store) Begin(ctx context.Context, token string, goods []string) (map[st
 	for _, id := range goods {
 		args = append(args, id)
 	}
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	reply, err := s.scripts.begin.Run(ctx, s.client, s.keys(goods), args...).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("begin to rebuild %d goods in the cache: %w", len(goods), err)
@@ -33,6 +35,8 @@ func (s *Store) Fill(ctx context.Context, token string, list []cache.Entry) (map
 		goods[i] = list[i].Level.Goods
 		args = append(s.values(args, &list[i]), goods[i])
 	}
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	reply, err := s.scripts.fill.Run(ctx, s.client, s.keys(goods), args...).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("fill %d goods into the cache: %w", len(goods), err)
@@ -50,6 +54,8 @@ func (s *Store) Refresh(ctx context.Context, list []cache.Entry) error {
 		keys[i] = s.levelKey(e.Level.Goods)
 		args = s.values(args, &e)
 	}
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	err := s.scripts.refresh.Run(ctx, s.client, keys, args...).Err()
 	if err != nil {
 		return fmt.Errorf("refresh %d goods in the cache: %w", len(list), err)
