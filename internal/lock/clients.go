@@ -27,6 +27,10 @@ type ClientConfig struct {
 	// write. Default DefaultClientTimeout.
 	Timeout time.Duration
 
+	// ConnectTimeout bounds TCP and TLS instead. Whose context ends earlier does not
+	// wait for it, and the connection is there for the next. Default Timeout.
+	ConnectTimeout time.Duration
+
 	// Password replaces the one of every URL, unless it is empty.
 	Password string
 
@@ -51,6 +55,9 @@ func NewClients(urls []string, cfg ClientConfig) ([]redis.UniversalClient, error
 	if cfg.Timeout == 0 {
 		cfg.Timeout = DefaultClientTimeout
 	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = cfg.Timeout
+	}
 	if err := checkCount(len(urls)); err != nil {
 		return nil, err
 	}
@@ -71,7 +78,7 @@ func NewClients(urls []string, cfg ClientConfig) ([]redis.UniversalClient, error
 		opt.TLSConfig = encryption(opt.TLSConfig, cfg.TLS)
 		opt.ClientName = cfg.Name
 		opt.DisableIdentity = true // CLIENT SETINFO of the library: Redis 7.0 does not know it, and can grant it to nobody
-		opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = cfg.Timeout, cfg.Timeout, cfg.Timeout
+		opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = cfg.ConnectTimeout, cfg.Timeout, cfg.Timeout
 		opt.PoolTimeout = cfg.Timeout
 		opt.PoolSize = cfg.PoolSize
 		opt.Dialer = cfg.Dial

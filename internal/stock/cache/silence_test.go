@@ -228,3 +228,35 @@ func TestASlowRedisIsGivenUp(t *testing.T) {
 		}
 	})
 }
+
+// TestASlowConnectionComesUp: what is slow to connect to is not waited for, and
+// used as soon as it is connected.
+func TestASlowConnectionComesUp(t *testing.T) {
+	t.Parallel()
+	const timeout = 300 * time.Millisecond
+	for name, c := range map[string]struct{ network, hello time.Duration }{
+		"network and TLS":             {2500 * time.Millisecond, 0},
+		"network, TLS and AUTH":       {200 * time.Millisecond, 200 * time.Millisecond},
+		"each of them, and far apart": {2500 * time.Millisecond, 250 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, timeout, func(b *bubble) {
+				b.connecting = c.network
+				b.hello.Store(int64(c.hello))
+				for range 20 {
+					if took := b.ask("a"); took > 2*timeout {
+						t.Errorf("a question waited for %s, want %s at the most", took, 2*timeout)
+					}
+					time.Sleep(time.Second)
+				}
+				b.hello.Store(0)
+				hits := b.observed.count(cache.LookupHit)
+				b.ask("a")
+				if b.observed.count(cache.LookupHit) == hits {
+					t.Error("not answered from Redis after 20 s")
+				}
+			})
+		})
+	}
+}

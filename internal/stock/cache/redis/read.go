@@ -35,7 +35,8 @@ type question struct {
 // carries half as much, and an answer costs a fifth more processor time.
 //
 // A look-up takes two timeouts at the most: one until its question is asked, and
-// one until that is answered.
+// one until that is answered. A question that takes longer goes on without anybody
+// waiting for it: the connection that it is at is there for the next one.
 type looks struct {
 	store   *Store
 	ctx     context.Context //nolint:containedctx // of questions, which outlive the look-ups that began them
@@ -98,10 +99,9 @@ func (l *looks) ask() {
 			return
 		}
 		late := time.AfterFunc(l.store.cfg.Timeout, func() { l.late(q) })
-		// Of many askers none may end it.
-		ctx, cancel := context.WithTimeout(l.ctx, l.store.cfg.Timeout)
-		err := q.ask(ctx, l.store)
-		cancel()
+		// Not even the timeout ends it: a connection that is slow to make would be
+		// given up each time. Connecting, each write and each read have their own.
+		err := q.ask(l.ctx, l.store)
 		late.Stop()
 		l.answer(q, err)
 	}

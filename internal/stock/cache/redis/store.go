@@ -38,6 +38,9 @@ const (
 	lockTimeouts = 7
 	// costDefault stands for what a rebuild takes where none has been measured.
 	costDefault = 5 * time.Millisecond
+	// connectTimeout bounds a connection's TCP and TLS, which nobody waits for longer
+	// than Config.Timeout: what a server far away needs, and one lost packet.
+	connectTimeout = 3 * time.Second
 )
 
 // Config says where and for how long entries are kept.
@@ -58,7 +61,9 @@ type Config struct {
 	// Timeout is how long Redis may take to answer a question, and how long a
 	// question may wait for those before it: a Read takes two of them at the most,
 	// connecting included, and so do Begin, Fill and Refresh. What takes longer is as
-	// good as gone: the database answers meanwhile. Default lock.DefaultTryTimeout.
+	// good as gone: the database answers meanwhile. A connection is made all the same
+	// when that takes longer, up to three seconds for TCP and TLS and a timeout for
+	// AUTH: the next question finds it. Default lock.DefaultTryTimeout.
 	Timeout time.Duration
 	// UnknownTTL is how long goods are taken for unknown. Default
 	// DefaultUnknownTTL.
@@ -100,7 +105,7 @@ func Open(cfg Config) (*Store, error) {
 			cfg.Prefix, cfg.Timeout, cfg.UnknownTTL, cfg.UnknownMost, DefaultPrefix)
 	}
 	clients, err := lock.NewClients([]string{cfg.URL}, lock.ClientConfig{
-		Name: "order-cache", Timeout: cfg.Timeout,
+		Name: "order-cache", Timeout: cfg.Timeout, ConnectTimeout: max(connectTimeout, cfg.Timeout),
 		Password: cfg.Password, TLS: cfg.TLS, Dial: cfg.Dial,
 	})
 	if err != nil {
