@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -22,19 +21,21 @@ const (
 	tokenMark = '?'
 )
 
-// parse reads an entry. ok is false where none stands. What this program did not
-// write is an error: it could be anything.
-func parse(goods, text string, now int64) (e cache.Entry, ok bool, err error) {
+// parse reads an entry. ok is false where none stands, and for what this program
+// did not write, which could be anything: one value that is not an entry must not
+// make the others useless, and a rebuild writes over it.
+func parse(goods, text string, now int64) (e cache.Entry, ok bool) {
 	if text == "" || text[0] == tokenMark {
-		return e, false, nil
+		return e, false
 	}
+	var err error
 	var n [fields]int64
 	rest := text
 	for i := range n {
 		field, after, more := strings.Cut(rest, " ")
 		n[i], err = strconv.ParseInt(field, 10, 64)
 		if err != nil || more != (i < fields-1) {
-			return e, false, fmt.Errorf("entry of goods %q is not one: %.80q", goods, text)
+			return e, false
 		}
 		rest = after
 	}
@@ -44,7 +45,7 @@ func parse(goods, text string, now int64) (e cache.Entry, ok bool, err error) {
 		Age:    max(0, time.Duration(now-n[3])*time.Microsecond),
 		Life:   time.Duration(n[4]) * time.Millisecond,
 		Cost:   time.Duration(n[5]) * time.Microsecond,
-	}, true, nil
+	}, true
 }
 
 // unknown is the entry of goods that do not exist, for as long as left says.

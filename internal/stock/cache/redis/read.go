@@ -185,10 +185,7 @@ func (q *question) ask(ctx context.Context, s *Store) error {
 	var missing []int
 	for i, value := range texts.Val() {
 		text, _ := value.(string) // nothing is nil
-		q.found[i], q.has[i], err = parse(q.goods[i], text, now)
-		if err != nil {
-			return err
-		}
+		q.found[i], q.has[i] = parse(q.goods[i], text, now)
 		if !q.has[i] {
 			missing = append(missing, i)
 		}

@@ -5,12 +5,13 @@ import "github.com/redis/go-redis/v9"
 // The scripts take numbers for numbers only where they fit a double: versions,
 // times and ages. What is available is text to them.
 
-// clock answers Redis' time in microseconds as now.
+// clock answers Redis' time in microseconds as now. The version of what is not an
+// entry is below all others.
 const clock = `
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local function version(text)
-  return tonumber(string.match(text, '^%d+'))
+  return tonumber(string.match(text, '^(%d+) %-?%d+ %-?%d+ %-?%d+ %d+ %d+$') or -1)
 end
 local function write(key, i, cost)
   local keep = tonumber(ARGV[i + 5])
@@ -22,7 +23,7 @@ end
 
 // beginSource answers the time, and for each goods its entry, '!' and for how
 // many more milliseconds it is taken for unknown, or nothing; where there is
-// nothing, or another's token, it leaves the token. KEYS are the goods' and the
+// nothing, another's token, or what is not an entry, it leaves the token. KEYS are the goods' and the
 // unknown ones', ARGV the token, its life, and the goods.
 const beginSource = clock + `
 local n = #KEYS - 1
@@ -31,7 +32,7 @@ local tills = redis.call('ZMSCORE', KEYS[n + 1], unpack(ARGV, 3))
 local out = {string.format('%.0f', now)}
 for i = 1, n do
   local text, till = texts[i], tills[i]
-  if not text or string.byte(text) == 63 then
+  if not text or string.byte(text) == 63 or version(text) < 0 then
     text = false
     if till and tonumber(till) > now / 1000 then
       text = '!' .. string.format('%.0f', till - now / 1000)
@@ -97,7 +98,7 @@ for i = 1, #KEYS do
     elseif string.byte(text) == 63 then
       write(KEYS[i], a, ARGV[a + 4])
     elseif version(text) <= tonumber(ARGV[a]) then
-      write(KEYS[i], a, string.match(text, '%d+$'))
+      write(KEYS[i], a, version(text) < 0 and ARGV[a + 4] or string.match(text, '%d+$'))
     end
   end
 end

@@ -84,11 +84,7 @@ func entries(goods []string, reply []any) (map[string]cache.Entry, error) {
 			found[id] = unknown(id, now, time.Duration(ms)*time.Millisecond)
 			continue
 		}
-		e, ok, err := parse(id, text, now)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
+		if e, ok := parse(id, text, now); ok {
 			found[id] = e
 		}
 	}
