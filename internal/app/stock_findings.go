@@ -32,6 +32,9 @@ func (c *stockAddCommand) mend(ctx context.Context, s *session) error {
 	defer l.Close() //nolint:errcheck // what was changed is committed
 	m := mender{command: c, ledger: l, session: s}
 	err = readFindings(in, func(f *shownFinding) error { return m.finding(ctx, f) })
+	if err == nil {
+		err = m.recount(ctx)
+	}
 	if err != nil {
 		return again(databaseFailure(ctx, err), fmt.Sprintf("%s stock add --findings %s", s.name, word(c.Findings)))
 	}
@@ -46,6 +49,8 @@ type mender struct {
 	mended  int
 	others  int
 	rows    int // of those others: about an order's rows, which the log has to confirm
+	doubts  int // of those rows: about movements, of which levels are the sum
+	levels  []*shownFinding
 	twice   int // not mended, because there is less than was sold
 	broken  int // not mended, because the order's row cannot be read
 }
@@ -106,6 +111,9 @@ func (m *mender) finding(ctx context.Context, f *shownFinding) error {
 	if slices.Contains(aboutRows, f.Rule) && f.MendedBy != audit.MendStock {
 		m.rows++
 		m.others++
+		if f.Rule != audit.RuleNoEvent {
+			m.doubts++
+		}
 		return nil
 	}
 	switch f.Rule {
@@ -126,14 +134,8 @@ func (m *mender) finding(ctx context.Context, f *shownFinding) error {
 			}
 		}
 	case audit.Rule(stock.RuleSum), audit.Rule(stock.RuleNoLevel):
-		done, err := m.ledger.Recount(ctx, f.GoodsID)
-		if err != nil {
-			return m.skip(f, err)
-		}
-		err = m.tell(done, "")
-		if err != nil {
-			return err
-		}
+		m.levels = append(m.levels, f) // when all movements are mended
+		return nil
 	default:
 		if slices.Contains(aboutRows, f.Rule) {
 			return m.order(ctx, f)
@@ -142,6 +144,32 @@ func (m *mender) finding(ctx context.Context, f *shownFinding) error {
 		return nil
 	}
 	m.mended++
+	return nil
+}
+
+// recount makes levels the sum of their movements. While movements of any order are in
+// doubt, no level is believed to be the wrong one of the two: an order of which too
+// little is said to have been taken would put goods back that are sold.
+func (m *mender) recount(ctx context.Context) error {
+	if m.doubts > 0 {
+		m.others += len(m.levels)
+		if len(m.levels) > 0 {
+			m.session.say("%s left, about levels: movements of orders are in doubt, and a level is their sum", findingsAre(len(m.levels)))
+		}
+		return nil
+	}
+	for _, f := range m.levels {
+		done, err := m.ledger.Recount(ctx, f.GoodsID)
+		if err != nil {
+			err = m.skip(f, err)
+		} else {
+			m.mended++
+			err = m.tell(done, "")
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -158,6 +158,9 @@ func TestFindingsAboutOrdersThatTheLogDoesNotConfirm(t *testing.T) {
 			s.exec("UPDATE movements SET delta = -3 WHERE ref = ?", []byte("A-1"))
 			s.exec("UPDATE stock SET available = available - 1 WHERE goods_id = ?", []byte("apple"))
 		}, false},
+		{"found without the log, and no level is the sum of its movements", func(s *shop) {
+			s.exec("UPDATE movements SET delta = -1 WHERE ref = ?", []byte("A-1"))
+		}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
