@@ -105,9 +105,11 @@ func TestLock(t *testing.T) {
 			var sent commands
 			l := w.locker(t, lock.Config{}, &sent)
 			mustUnlock(t, mustLock(t, l, "warm", "up")) // may load the scripts
-			before := len(sent.named("eval")) + len(sent.named("evalsha"))
+			// Another test may have a real Redis forget its scripts meanwhile. The client
+			// then sends them whole, as eval, which is not counted.
+			before := len(sent.named("evalsha"))
 			mustUnlock(t, mustLock(t, l, "1", "2", "3"))
-			if got := len(sent.named("eval")) + len(sent.named("evalsha")) - before; got != 2 {
+			if got := len(sent.named("evalsha")) - before; got != 2 {
 				t.Errorf("commands sent: got %d, want 2", got)
 			}
 			if got := len(sent.named("exists")); got != 0 {
