@@ -4,22 +4,34 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/workload"
 )
 
+const (
+	// writeTries is how often messages are sent that are not confirmed: a partition
+	// that has just been made may have no leader that knows of it for a moment.
+	writeTries = 20
+	writeRest  = 250 * time.Millisecond
+)
+
 // topic is a workload that is written already.
 type topic struct {
 	name   string
 	events int
+	whole  bool
 }
 
 // written is a topic with the workload's events in it; it is kept until Close.
 func (w *World) written(ctx context.Context, name string, config workload.Config) (topic, error) {
 	key := fmt.Sprintf("%s-%d", name, config.Orders)
 	if t, ok := w.topics[key]; ok {
+		if !t.whole { // who reads it would wait for the rest for ever
+			return t, fmt.Errorf("topic %s: not all orders could be written", t.name)
+		}
 		return t, nil
 	}
 	w.say("writing %d orders of shape %s", config.Orders, name)
@@ -33,6 +45,7 @@ func (w *World) written(ctx context.Context, name string, config workload.Config
 	if err != nil {
 		return t, err
 	}
+	t.whole = true
 	w.topics[key] = t
 	return t, nil
 }
@@ -51,12 +64,28 @@ func (w *World) publish(ctx context.Context, topic string, config workload.Confi
 		if len(batch) < writeBatch {
 			continue
 		}
-		if _, err := publisher.Publish(ctx, batch); err != nil {
+		if err := confirmed(ctx, publisher, batch); err != nil {
 			return events, err
 		}
 		events += len(batch)
 		batch = batch[:0]
 	}
-	_, err = publisher.Publish(ctx, batch)
+	err = confirmed(ctx, publisher, batch)
 	return events + len(batch), err
+}
+
+// confirmed publishes messages until all of them are confirmed.
+func confirmed(ctx context.Context, publisher *kafka.Publisher, messages []order.Message) error {
+	for try := 1; ; try++ {
+		left, err := publisher.Publish(ctx, messages)
+		if err == nil || try == writeTries {
+			return err
+		}
+		messages = left
+		select {
+		case <-time.After(writeRest):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
