@@ -18,10 +18,6 @@ const (
 	patienceShare = 5
 )
 
-// DefaultLease is how soon a holder that was killed is replaced. Half of it is
-// longer than a busy machine or a database that fails over leaves anybody alone.
-const DefaultLease = 10 * time.Second
-
 // MinLease is what is left to tell a slow database from a dead holder.
 const MinLease = time.Second
 
