@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// dialTimeout bounds one connection attempt: a broker that does not answer
-	// is tried again, or another one is.
+	// dialTimeout bounds each turn of a connection attempt: a broker that does not
+	// answer is tried again, or another one is.
 	dialTimeout = 3 * time.Second
 	// requestTimeout bounds one administrative request.
 	requestTimeout = 10 * time.Second
@@ -38,9 +38,6 @@ type Config struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// plain reports whether brokers are spoken to without TLS and without a login.
-func (cfg *Config) plain() bool { return cfg.TLS == nil && cfg.Login.mechanism == nil }
-
 // Client is one process's connection to the cluster. It is safe for use by
 // many goroutines; one is enough for a process, because each keeps its own
 // pool of connections.
@@ -53,17 +50,13 @@ type Client struct {
 
 // Connect returns a client. It does not speak to the brokers yet.
 func Connect(cfg Config) *Client {
+	dial := greeted(cfg)
 	transport := &kafkago.Transport{
-		Dial:        cfg.Dial,
-		DialTimeout: dialTimeout,
+		Dial: believed(dial),
+		// One time is for all brokers together, and all but the last may use up a turn.
+		DialTimeout: time.Duration(len(cfg.Brokers)+greetingTurns) * dialTimeout,
 		MetadataTTL: metadataTTL,
 		ClientID:    cfg.ClientID,
-		TLS:         cfg.TLS,
-		SASL:        cfg.Login.mechanism,
-	}
-	if cfg.plain() {
-		// Here one time is for all brokers together, and the first may use up its part.
-		transport.Dial, transport.DialTimeout = greeted(cfg), time.Duration(len(cfg.Brokers)+1)*dialTimeout
 	}
 	return &Client{
 		cfg:       cfg,
@@ -74,11 +67,9 @@ func Connect(cfg Config) *Client {
 			Transport: transport,
 		},
 		dialer: &kafkago.Dialer{
-			ClientID:      cfg.ClientID,
-			DialFunc:      greeted(cfg),
-			Timeout:       dialTimeout,
-			TLS:           cfg.TLS,
-			SASLMechanism: cfg.Login.mechanism,
+			ClientID: cfg.ClientID,
+			DialFunc: dial,
+			Timeout:  greetingTurns * dialTimeout,
 		},
 	}
 }

@@ -1,10 +1,16 @@
 package kafka
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"strconv"
 
 	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/protocol/saslauthenticate"
+	"github.com/segmentio/kafka-go/protocol/saslhandshake"
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
 	"github.com/segmentio/kafka-go/sasl/scram"
@@ -55,6 +61,53 @@ func scramLogin(algorithm scram.Algorithm, c Credentials) (Login, error) {
 		return Login{}, errors.New("user or password has characters that SCRAM does not take")
 	}
 	return Login{m}, nil
+}
+
+// at tells a broker who we are, over a connection on which it has been greeted.
+func (l Login) at(ctx context.Context, conn *protocol.Conn, address string) error {
+	answer, err := conn.RoundTrip(&saslhandshake.Request{Mechanism: l.mechanism.Name()})
+	if err != nil {
+		return err
+	}
+	if res, ok := answer.(*saslhandshake.Response); ok && res.ErrorCode != 0 {
+		return kafkago.Error(res.ErrorCode)
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return fmt.Errorf("port %q: %w", port, err)
+	}
+	session, said, err := l.mechanism.Start(sasl.WithMetadata(ctx, &sasl.Metadata{Host: host, Port: number}))
+	for done := false; err == nil && !done; {
+		var heard []byte
+		heard, err = prove(conn, said)
+		if err == nil {
+			done, said, err = session.Next(ctx, heard)
+		}
+	}
+	return err
+}
+
+// prove sends one step of a login and returns what the broker says to it.
+func prove(conn *protocol.Conn, said []byte) (heard []byte, err error) {
+	answer, err := conn.RoundTrip(&saslauthenticate.Request{AuthBytes: said})
+	if err != nil {
+		return nil, err
+	}
+	res, ok := answer.(*saslauthenticate.Response)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("answered with a %T", answer)
+	case res.ErrorCode == 0:
+		return res.AuthBytes, nil
+	case res.ErrorMessage == "":
+		return nil, kafkago.Error(res.ErrorCode)
+	default:
+		return nil, fmt.Errorf("%w: %s", kafkago.Error(res.ErrorCode), res.ErrorMessage)
+	}
 }
 
 // LoginFailed reports whether err says that the brokers do not know the user or

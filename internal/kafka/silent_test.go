@@ -2,12 +2,16 @@ package kafka
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
+	"os"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
 
+	"orderconsumer/internal/authority"
 	"orderconsumer/internal/testkit"
 )
 
@@ -55,23 +59,75 @@ func TestASilentBrokerIsPassedOver(t *testing.T) {
 	}
 }
 
-// TestASilentBrokerKeepsNobodyFromStarting: which broker is asked first is by chance.
-func TestASilentBrokerKeepsNobodyFromStarting(t *testing.T) {
-	t.Parallel()
-	brokers := append([]string{silentBroker(t)}, testkit.Start(t).Brokers...)
+// startsBesideASilentBroker asks with new clients, which broker is first being by
+// chance, and returns what the first one was told that got no answer.
+func startsBesideASilentBroker(t *testing.T, cfg Config) error {
+	t.Helper()
+	cfg.Brokers, cfg.ClientID = append([]string{silentBroker(t)}, cfg.Brokers...), "silent-test"
 	ctx, cancel := context.WithTimeout(t.Context(), describeTimeout)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
 	for range 10 {
 		group.Go(func() error {
-			client := Connect(Config{Brokers: brokers, ClientID: "silent-test"})
+			client := Connect(cfg)
 			defer client.Close()
 			_, err := client.Ping(ctx)
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
+	return group.Wait()
+}
+
+func TestASilentBrokerKeepsNobodyFromStarting(t *testing.T) {
+	t.Parallel()
+	if err := startsBesideASilentBroker(t, Config{Brokers: testkit.Start(t).Brokers}); err != nil {
 		t.Error(err)
+	}
+}
+
+// secureConfig leads to brokers that speak TLS and ask who we are.
+func secureConfig(t *testing.T, way string) Config {
+	t.Helper()
+	servers := testkit.StartSecure(t)
+	pem, err := os.ReadFile(servers.File(authority.CAFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	login, err := NewLogin(Credentials{Way: way, User: servers.User, Password: servers.Password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{Brokers: servers.Brokers, TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}, Login: login}
+	cfg.TLS.RootCAs.AppendCertsFromPEM(pem)
+	return cfg
+}
+
+func TestASilentBrokerKeepsNobodyFromStartingWithTLSAndALogin(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{LoginPlain, LoginScram512} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			if err := startsBesideASilentBroker(t, secureConfig(t, way)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestWhatABrokerHasSaidIsNotForgottenForASilentOne: doctor has a fix for the one
+// and not for the other.
+func TestWhatABrokerHasSaidIsNotForgottenForASilentOne(t *testing.T) {
+	t.Parallel()
+	cfg := secureConfig(t, LoginPlain)
+	cfg.TLS.RootCAs = x509.NewCertPool()
+	cfg.Brokers = append([]string{silentBroker(t)}, cfg.Brokers...)
+	for range 5 { // which is asked first is by chance
+		client := Connect(cfg)
+		_, err := client.Ping(t.Context())
+		client.Close()
+		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 
