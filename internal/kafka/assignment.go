@@ -33,6 +33,7 @@ func (a *assignment) add(topic string, id int, offset int64) {
 		mark:     newWatermark(offset, c.cfg.Window),
 		flow:     a.flow,
 		log:      c.log.With("topic", topic, "partition", id),
+		broke:    -1,
 	}
 	a.partitions = append(a.partitions, p)
 	a.committed[p] = offset

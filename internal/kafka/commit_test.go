@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -79,6 +80,7 @@ type commitGroup struct {
 	servers     *testkit.Servers
 	client      *Client
 	name, topic string
+	log         io.Writer // what members write; nil: the test's output
 }
 
 func newCommitGroup(t *testing.T, partitions int) *commitGroup {
@@ -141,7 +143,11 @@ func (g *commitGroup) join(change ...func(*ConsumerConfig)) *member {
 	for _, c := range change {
 		c(&cfg)
 	}
-	c := g.client.NewConsumer(cfg, flow, m, slog.New(slog.NewTextHandler(g.t.Output(), nil)))
+	log := g.log
+	if log == nil {
+		log = g.t.Output()
+	}
+	c := g.client.NewConsumer(cfg, flow, m, slog.New(slog.NewTextHandler(log, nil)))
 	take, stop := context.WithCancel(g.t.Context())
 	work, abandon := context.WithCancel(context.WithoutCancel(take))
 	go func() { m.ran <- c.Run(take, work) }()

@@ -20,7 +20,8 @@ const (
 	fetchWait = 2 * time.Second
 	// fetchRest is the wait after a failed fetch.
 	fetchRest = 500 * time.Millisecond
-	// failedEvery is how often it is written that fetching goes on failing.
+	// failedEvery is how often it is written that fetching goes on failing, and how
+	// often what cannot be decoded is asked for.
 	failedEvery = 10 * time.Second
 	// leaderAfter is how long nothing may come over a connection before the leader is
 	// asked for again: one that was deposed and does not know it has nothing, for ever.
@@ -44,6 +45,7 @@ type partition struct {
 	mark     *watermark
 	flow     *order.Flow
 	log      *slog.Logger
+	broke    int64 // where an answer broke off, the last time one did
 }
 
 // errStopped: the flow takes no more messages.
@@ -64,6 +66,11 @@ func (p *partition) run(ctx context.Context) error {
 		case err == nil, errors.Is(err, ErrDataLoss), errors.Is(err, errShorter):
 			continue
 		}
+		if errors.Is(err, ErrUnreadable) {
+			p.log.ErrorContext(ctx, "the partition stands still: what is next in it cannot be decoded", "offset", next, "error", err, "fix", p.passing())
+			err = sleep(ctx, failedEvery)
+			continue
+		}
 		if time.Since(said) >= failedEvery {
 			p.log.WarnContext(ctx, "fetch failed, trying again", "offset", next, "error", err)
 			said = time.Now()
@@ -74,6 +81,14 @@ func (p *partition) run(ctx context.Context) error {
 		return nil //nolint:nilerr // told to stop
 	}
 	return err
+}
+
+// passing says how to see what cannot be decoded, and how to go on behind it, which
+// only a person may decide.
+func (p *partition) passing() string {
+	return fmt.Sprintf("see what stands there with kafka-dump-log.sh or another client; to leave it out stop every consumer of the group, "+
+		"then: consumer group reset --group=%s --topics=%s --only-partitions=%d --to=OFFSET --execute, with the first offset behind it",
+		p.consumer.cfg.Group, p.topic, p.id)
 }
 
 // follow hands over what comes over one connection from next on, until that is of no
@@ -109,8 +124,12 @@ func (p *partition) follow(ctx context.Context, next int64) (int64, error) {
 		if next > from {
 			moved = time.Now()
 		}
-		if next < s.end && (err == nil && next == from || errors.Is(err, errPanicked)) {
-			// What the stream cannot tell comes in a step.
+		again := errors.Is(err, errAnswer) && p.broke == next
+		if errors.Is(err, errAnswer) {
+			p.broke = next
+		}
+		if next < s.end && (err == nil && next == from || errors.Is(err, errPanicked) || again) {
+			// What the stream cannot tell, or not twice, comes in a step.
 			broken := err
 			r.To = s.end
 			next, err = p.consumer.client.step(ctx, r, next, in)

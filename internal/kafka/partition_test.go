@@ -33,10 +33,17 @@ func newFakeGroup(t *testing.T) fakeGroup {
 
 // onFetch lets answer say what a fetch is told; nil leaves it to the cluster.
 func (g fakeGroup) onFetch(answer func(offset int64) *kmsg.FetchResponseTopicPartition) {
+	g.onFetchOf(func(req *kmsg.FetchRequest) *kmsg.FetchResponseTopicPartition {
+		return answer(req.Topics[0].Partitions[0].FetchOffset)
+	})
+}
+
+// onFetchOf is onFetch for those who look at more than the offset.
+func (g fakeGroup) onFetchOf(answer func(*kmsg.FetchRequest) *kmsg.FetchResponseTopicPartition) {
 	g.cluster.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		g.cluster.KeepControl()
 		req, _ := r.(*kmsg.FetchRequest)
-		told := answer(req.Topics[0].Partitions[0].FetchOffset)
+		told := answer(req)
 		if told == nil {
 			return nil, nil, false
 		}
@@ -75,7 +82,10 @@ func (g fakeGroup) refuseBounds(n int32) (left *atomic.Int32) {
 }
 
 // batchAt is a batch of one record, or of none: what compaction leaves is the frame.
-func batchAt(offset int64, keys ...string) []byte {
+func batchAt(offset int64, keys ...string) []byte { return changedBatch(offset, keys) }
+
+// changedBatch is a batch that is changed before it is summed up.
+func changedBatch(offset int64, keys []string, change ...func(batch []byte)) []byte {
 	const (
 		framed = 12 // the length counts what follows it
 		summed = 21 // the sum counts what follows it
@@ -90,6 +100,9 @@ func batchAt(offset int64, keys ...string) []byte {
 	}
 	bytes := b.AppendTo(nil)
 	binary.BigEndian.PutUint32(bytes[framed-4:], uint32(len(bytes)-framed)) //nolint:gosec // it is short
+	for _, c := range change {
+		c(bytes)
+	}
 	binary.BigEndian.PutUint32(bytes[summed-4:], crc32.Checksum(bytes[summed:], crc32.MakeTable(crc32.Castagnoli)))
 	return bytes
 }

@@ -124,13 +124,22 @@ func (c *Client) step(ctx context.Context, r Range, next int64, in intake) (int6
 		default:
 			return r.To, in.missing(ctx, next, r.To) // a hole up to the end
 		}
-		after, err := visitAll(ctx, r, next, recordsOf(piece, r), in)
+		read := 0
+		records := recordsOf(piece, r)
+		after, err := visitAll(ctx, r, next, func() (order.Message, error) {
+			m, err := records()
+			if err == nil {
+				read++
+			}
+			return m, err
+		}, in)
 		if err != nil || after > next {
 			return after, err
 		}
-		// Nothing of the batch is left at next and behind it. Compaction keeps the batch,
-		// and where it ends is not told; what follows it must not be missed.
-		next++
+		next, err = c.pass(ctx, r, next, read)
+		if err != nil {
+			return next, err
+		}
 	}
 	return next, nil
 }
@@ -141,6 +150,7 @@ var errNothing = errors.New("an answer with nothing in it")
 // fetch asks for the batch in which next is, or the first one behind it, until
 // there is an answer or patience ends.
 func (c *Client) fetch(ctx context.Context, r Range, next int64, in intake) (*kafkago.FetchResponse, error) {
+	var doubt doubt
 	for began := time.Now(); ; {
 		piece, err := c.admin.Fetch(ctx, &kafkago.FetchRequest{
 			Topic: r.Topic, Partition: r.Partition, Offset: next,
@@ -162,6 +172,9 @@ func (c *Client) fetch(ctx context.Context, r Range, next int64, in intake) (*ka
 				return nil, loss
 			}
 		}
+		if err := doubt.about(ctx, c, r, next, err); err != nil {
+			return nil, err
+		}
 		if time.Since(began) >= scanPatience {
 			return nil, fmt.Errorf("nothing has come at %d for %s, and the range goes on to %d: %w", next, scanPatience, r.To, err)
 		}
@@ -180,9 +193,9 @@ func pieceError(piece *kafkago.FetchResponse, r Range) error {
 	case piece.Error != nil:
 		return piece.Error
 	case piece.HighWatermark < r.To:
-		return fmt.Errorf("the log ends at %d", piece.HighWatermark)
+		return fmt.Errorf("%w: the log ends at %d", errDistrusted, piece.HighWatermark)
 	case piece.Throttle > 0 && empty(piece):
-		return fmt.Errorf("throttled for %s", piece.Throttle)
+		return fmt.Errorf("%w: throttled for %s", errDistrusted, piece.Throttle)
 	}
 	return nil
 }
