@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -217,10 +218,12 @@ func TestUnknownGoodsAreTriedAgainAndThenDead(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.stocked(map[string]int64{"apple": 1})
-	s.send(create("A-1", "nonsuch", 1), create("A-2", "apple", 1), "{broken")
-	i := s.open()
+	s.send(create("A-1", "nonsuch", 1), create("A-2", "apple", 1), "{broken", "{broken")
+	var log bytes.Buffer
+	i := s.open(func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	s.settle(i)
-	expectSettled(t, i, map[string]int64{"deducted": 1, "retried": 2, "dead": 2})
+	expectSettled(t, i, map[string]int64{"deducted": 1, "retried": 2, "dead": 3})
+	wantParts(t, log.String(), "became dead letters", "others_since=1") // of each code one is written about at once
 	s.expectLevels(map[string]int64{"apple": 0})
 	expectFed(t, i)
 }

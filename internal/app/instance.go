@@ -207,6 +207,7 @@ func (i *Instance) Close() {
 // when work ends, that is given up. The API stays up until the very end:
 // probes and metrics are wanted while the rest drains.
 func (i *Instance) Run(take, work context.Context) error {
+	defer i.observer.flushDead()
 	around, stopAround := context.WithCancel(context.WithoutCancel(take))
 	group, around := errgroup.WithContext(around)
 	if i.settings.HTTP != "" {

@@ -3,6 +3,7 @@ package app
 import (
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,6 +103,19 @@ func (o *observer) sayDead(s *order.Settlement) {
 	}
 	o.dead[s.Code] = deadSaid{at: time.Now()}
 	o.log.Warn("event became a dead letter", args...)
+}
+
+// flushDead writes how many dead letters were not written about since the last of
+// their code was, when no more will be.
+func (o *observer) flushDead() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, code := range slices.Sorted(maps.Keys(o.dead)) {
+		if said := o.dead[code]; said.silent > 0 {
+			o.log.Warn("more events became dead letters", "code", code, "others_since", said.silent)
+			o.dead[code] = deadSaid{at: said.at}
+		}
+	}
 }
 
 // Paused implements order.Observer.

@@ -80,6 +80,25 @@ func TestDeadLettersAreWrittenAboutOnceInAWhile(t *testing.T) {
 	})
 }
 
+func TestWhatWasNotWrittenAboutDeadLettersIsToldAtTheEnd(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	o := newTestObserver(t)
+	o.log = slog.New(slog.NewTextHandler(&log, nil))
+	for _, code := range []string{order.CodeTooOld, order.CodeConflict, order.CodeTooOld, order.CodeConflict, order.CodeTooOld, order.CodeGoodsUnknown} {
+		o.Settled(order.Settlement{Outcome: order.SettledDead, Code: code, Cause: order.ErrConflict})
+	}
+	log.Reset()
+	o.flushDead()
+	o.flushDead() // has nothing more to say
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("%d lines:\n%s", len(lines), log.String())
+	}
+	wantParts(t, lines[0], "level=WARN", "code=conflict", "others_since=1")
+	wantParts(t, lines[1], "code=too_old", "others_since=2")
+}
+
 func TestACommitLoopThatStandsStillIsDead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
