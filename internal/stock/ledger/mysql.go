@@ -60,6 +60,7 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	if strings.Contains(version, "MariaDB") {
 		dialect = mariadbDialect()
 	}
+	dialect.boundLocks(lockBound(conf.ReadTimeout))
 	return New(Backend{
 		Dialect: dialect,
 		Gorm: gormmysql.New(gormmysql.Config{
@@ -135,6 +136,24 @@ func mysqlDialect() Dialect {
 		Goose:      goose.DialectMySQL,
 		Exclusive:  underNamedLock,
 		Inspect:    inspectMySQL,
+	}
+}
+
+// lockBound is how long a statement that locks rows may take. The server bounds each
+// wait for a row, not their sum; whoever waited for the sum would take a server that
+// is busy for one that is gone, and leave a transaction behind that goes on waiting and
+// keeps what it has locked. What is left of the time is for the answer's way.
+func lockBound(readTimeout time.Duration) time.Duration { return readTimeout * 4 / 5 }
+
+// boundLocks has the server end statements that lock rows after a time. The two have
+// different words for that: a hint, and a setting for one statement.
+func (d *Dialect) boundLocks(bound time.Duration) {
+	for _, q := range []*KeyQuery{&d.LockLevels, &d.LockOrders} {
+		if d.Name == "mysql" {
+			q.Open = strings.Replace(q.Open, "SELECT ", fmt.Sprintf("SELECT /*+ MAX_EXECUTION_TIME(%d) */ ", max(1, bound.Milliseconds())), 1)
+		} else {
+			q.Open = fmt.Sprintf("SET STATEMENT max_statement_time=%.3f FOR ", max(time.Millisecond, bound).Seconds()) + q.Open
+		}
 	}
 }
 
