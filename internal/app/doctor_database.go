@@ -50,7 +50,7 @@ func (d doctor) database(ctx context.Context, c *chart) {
 // databaseAway is true when the database does not answer, false when it does
 // and does not let us in, or when it is not known where it is.
 func databaseAway(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || (errors.Is(err, stock.ErrUnavailable) && !deniedLogin(err) && !deniedDatabase(err) &&
+	return ctx.Err() != nil || (errors.Is(err, stock.ErrUnavailable) && !deniedLogin(err) && !deniedDatabase(err) && !deniedTable(err) &&
 		!wantsTLS(err) && !hasNoTLS(err) && databaseDoor.trustFix(err) == "")
 }
 
@@ -92,7 +92,7 @@ func databaseFix(ctx context.Context, err error) string {
 	case hasNoTLS(err):
 		return "turn TLS on at the server (ssl_cert, ssl_key), or remove DATABASE_CA_FILE and tls from DATABASE_URL"
 	case deniedTable(err):
-		return grants
+		return grantOf(err)
 	case databaseAway(ctx, err):
 		return startServers("DATABASE_URL")
 	case deniedLogin(err):
@@ -119,6 +119,26 @@ func createDatabase(err error) string {
 
 // grants is the fix for a user who may do too little.
 const grants = "GRANT SELECT, INSERT, UPDATE, DELETE on the database to the user of DATABASE_URL; docs/security.md has the least that is needed"
+
+// deniedRight is how servers say which right to which table is missing. MariaDB names
+// the database of the table too.
+var deniedRight = regexp.MustCompile("([A-Z]+(?:, ?[A-Z]+)*)( with locking clause)? command denied to user '([^']*)'@'[^']*' for (?:column '[^']*' in )?table ['`]([^'`]+)['`](?:\\.`([^`]+)`)?")
+
+// grantOf is the statement that grants what was denied, or says where to look.
+func grantOf(err error) string {
+	found := deniedRight.FindStringSubmatch(err.Error())
+	if found == nil {
+		return grants
+	}
+	right, user, database, table := found[1], found[3], found[4], found[5]
+	if found[2] != "" {
+		right = "SELECT, UPDATE" // a row that is locked is one that may be changed
+	}
+	if table == "" {
+		database, table = "DATABASE", found[4] // as in DATABASE_URL
+	}
+	return fmt.Sprintf("GRANT %s ON %s.%s TO '%s'@'%%'; docs/security.md has all that is needed", right, database, table, user)
+}
 
 // databaseRisk is what of the URL lets others read what is secret, and the fix.
 func databaseRisk(target string) (what, fix string) {
@@ -226,7 +246,7 @@ func privileges(ctx context.Context, l *ledger.Ledger, c *chart) {
 	}
 	if err != nil {
 		c.note(finding{Name: checkPrivileges, Status: statusFail, Unreachable: ctx.Err() != nil, What: reason(ctx, err),
-			Fix: grants})
+			Fix: grantOf(err)})
 		return
 	}
 	c.ok(checkPrivileges, "tables can be read, and levels locked")

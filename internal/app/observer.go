@@ -130,7 +130,12 @@ func (o *observer) Paused(dependency string, err error) {
 		return
 	}
 	if o.rarely(dependency) {
-		o.log.Warn("work stands still, trying again", "dependency", dependency, "error", err)
+		args := []any{"dependency", dependency, "error", err}
+		if deniedTable(err) {
+			// It goes on as soon as it may: only somebody has to be told what is missing.
+			args = append(args, "fix", grantOf(err))
+		}
+		o.log.Warn("work stands still, trying again", args...)
 	}
 }
 

@@ -2,11 +2,15 @@ package app
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/stock"
@@ -97,6 +101,22 @@ func TestWhatWasNotWrittenAboutDeadLettersIsToldAtTheEnd(t *testing.T) {
 	}
 	wantParts(t, lines[0], "level=WARN", "code=conflict", "others_since=1")
 	wantParts(t, lines[1], "code=too_old", "others_since=2")
+}
+
+func TestWhoStandsStillForAMissingRightSaysWhichAndHowToGrantIt(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	o := newTestObserver(t)
+	o.log = slog.New(slog.NewTextHandler(&log, nil))
+	o.Paused(order.DependencyDatabase, fmt.Errorf("apply 3 requests: %w: insert orders 3 of 3: %w", stock.ErrUnavailable,
+		&mysql.MySQLError{Number: 1142, SQLState: [5]byte{'4', '2', '0', '0', '0'},
+			Message: "INSERT command denied to user 'bob'@'10.0.0.7' for table `shop`.`orders`"}))
+	o.Paused("other", errors.New("connection refused"))
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	wantParts(t, lines[0], "work stands still", "INSERT command denied to user 'bob'@'10.0.0.7'", `fix="GRANT INSERT ON shop.orders TO 'bob'@'%'; docs/security.md`)
+	if strings.Contains(lines[1], "fix=") {
+		t.Errorf("%s", lines[1])
+	}
 }
 
 func TestACommitLoopThatStandsStillIsDead(t *testing.T) {
