@@ -184,7 +184,7 @@ func (p *Place) Environment() []string {
 	}
 	return []string{
 		"DATABASE_URL=" + p.DatabaseURL, "ORDERS_GROUP=" + p.Group, "ORDERS_TOPIC=" + p.Topics.Input,
-		"RETRY_AFTER=" + strings.Join(delays, ","), "LOCK_PREFIX=" + p.Group + ":{goods}:",
+		"RETRY_AFTER=" + strings.Join(delays, ","), "LOCK_PREFIX=" + p.Group + ":{goods}:", "CACHE_PREFIX=" + p.Group + ":{level}:",
 		fmt.Sprintf("TOPIC_PARTITIONS=%d", p.cfg.Partitions), fmt.Sprintf("TOPIC_REPLICATION=%d", p.cfg.Replication),
 		"HTTP_ADDR=", "LOG_FORMAT=json", "CRASH_AT", "EXIT_AT_END", "MIGRATE",
 	}
