@@ -19,7 +19,7 @@ const grantsPage = "../../docs/security.md"
 // granted is what the page has: statements for the database, commands of Redis,
 // and argument lists of kafka-acls.sh, each in its order.
 type granted struct {
-	sql   [][]string // by block of the page: migrator, the others, the clean-up
+	sql   [][]string // by block of the page: migrator, the others, the clean-up, the drill
 	redis []string
 	kafka [][]string
 }
@@ -60,12 +60,12 @@ func readGrants(t *testing.T) granted {
 }
 
 // roles are the users of the page.
-var roles = []string{"migrator", "consumer", "publisher", "operator"}
+var roles = []string{"migrator", "consumer", "publisher", "operator", "driller"}
 
 func TestThePageOfGrantsCanBeRead(t *testing.T) {
 	t.Parallel()
 	g := readGrants(t)
-	if len(g.sql) != 3 || len(g.redis) != 1 || len(g.kafka) < 8 {
+	if len(g.sql) != 4 || len(g.redis) != 2 || len(g.kafka) < 8 {
 		t.Errorf("%d blocks for the database, %d commands of Redis, %d of Kafka", len(g.sql), len(g.redis), len(g.kafka))
 	}
 	whole := fmt.Sprint(g)
@@ -152,12 +152,13 @@ func (n *tenant) grantSQL(block int) {
 	}
 }
 
-// grantRedis makes the consumer the page's user.
+// grantRedis makes the page's users.
 func (n *tenant) grantRedis() {
 	n.t.Helper()
-	rules := strings.NewReplacer("SETUSER consumer", "SETUSER "+n.names["consumer"], ">PASSWORD", ">"+n.password("redis", "consumer"),
-		"lock:{goods}:", n.lock, "order-consumer", n.group, "stock:{level}:", n.cache)
 	for _, command := range n.page.redis {
+		role := strings.Fields(command)[2] // ACL SETUSER role
+		rules := strings.NewReplacer("SETUSER "+role, "SETUSER "+n.names[role], ">PASSWORD", ">"+n.password("redis", role),
+			"lock:{goods}:", n.lock, "order-consumer", n.group, "stock:{level}:", n.cache)
 		var words []any
 		for word := range strings.FieldsSeq(rules.Replace(command)) {
 			words = append(words, word)
@@ -220,6 +221,11 @@ func (n *tenant) databaseArgs(role string) []string {
 		"--database-ca=" + n.servers.CA, "--database-password-file=" + n.passwords["database"+role]}
 }
 
+func (n *tenant) redisArgs(role string) []string {
+	return []string{"--redis-url=" + strings.ReplaceAll(strings.Join(n.servers.RedisURLs, ","), "://", "://"+n.names[role]+"@"),
+		"--redis-ca=" + n.servers.CA, "--redis-password-file=" + n.passwords["redis"+role]}
+}
+
 func (n *tenant) groupArgs() []string {
 	return []string{"--group=" + n.group, "--retry-after=1ms,2ms"}
 }
@@ -227,10 +233,8 @@ func (n *tenant) groupArgs() []string {
 // runArgs are all settings of a consumer. It waits for Redis, so that a right that
 // is missing there is not passed over.
 func (n *tenant) runArgs() []string {
-	redis := strings.ReplaceAll(strings.Join(n.servers.RedisURLs, ","), "://", "://"+n.names["consumer"]+"@")
-	return slices.Concat(n.kafkaArgs("consumer"), n.databaseArgs("consumer"), n.groupArgs(), []string{
-		"--topic=" + n.topic, "--partitions=3", "--redis-url=" + redis, "--redis-ca=" + n.servers.CA,
-		"--redis-password-file=" + n.passwords["redisconsumer"], "--lock=required", "--lock-prefix=" + n.lock, "--cache-prefix=" + n.cache,
+	return slices.Concat(n.kafkaArgs("consumer"), n.databaseArgs("consumer"), n.redisArgs("consumer"), n.groupArgs(), []string{
+		"--topic=" + n.topic, "--partitions=3", "--lock=required", "--lock-prefix=" + n.lock, "--cache-prefix=" + n.cache,
 		"--cache-unknown-most=1", // the second unknown goods takes the place of the first
 	})
 }
@@ -281,3 +285,39 @@ func TestEveryUserDoesItsWorkWithWhatThePageGrants(t *testing.T) {
 		})
 	}
 }
+
+// TestADrillDoesItsWorkWithWhatThePageGrants has no company: the drill starts this
+// program again, and says so in the environment.
+func TestADrillDoesItsWorkWithWhatThePageGrants(t *testing.T) {
+	if !testkit.Real() {
+		t.Skip("the embedded servers grant everything to everybody")
+	}
+	t.Setenv(childVariable, "1")
+	for _, database := range []string{"mysql", "mariadb"} {
+		t.Run(database, func(t *testing.T) {
+			n := newTenant(t, database)
+			n.awaitCoordinator()
+			n.grantSQL(blockOfDrill)
+			n.grantRedis()
+			n.grantKafka()
+			at := strings.Replace(n.databaseArgs("driller")[0], "/"+n.servers.Database, "/information_schema", 1)
+			args := slices.Concat(n.kafkaArgs("driller"), n.databaseArgs("driller"), n.redisArgs("driller"), []string{at})
+			played := n.consume(args, "drill", "--orders=600", "--kills=1", "--instances=1", "--partitions=3")
+			wantParts(t, played, "the promise was kept")
+			if strings.Contains(n.said.String(), "not wholly removed") {
+				t.Error(n.said.String())
+			}
+			if denied := n.servers.RedisDenied(t, n.names["driller"]); len(denied) > 0 {
+				t.Errorf("Redis refused %q", denied)
+			}
+			for _, secret := range n.secrets {
+				if strings.Contains(n.said.String(), secret) {
+					t.Errorf("it shows the password %s", secret)
+				}
+			}
+		})
+	}
+}
+
+// blockOfDrill is where on the page the drill's user of the database is made.
+const blockOfDrill = 3
