@@ -16,9 +16,13 @@ import (
 const (
 	// joinRest is the wait after a generation that could not be had.
 	joinRest = 500 * time.Millisecond
-	// commitTimeout bounds one commit. A commit that fails costs nothing but
-	// messages read again.
-	commitTimeout = 3 * time.Second
+	// coordinatorTimeout bounds one answer of the group's coordinator, commits
+	// included; when it is over the client cuts the connection, which ends the
+	// generation. A coordinator whose copies have lost a broker holds a commit for 5 s
+	// (offsets.commit.timeout.ms) and answers then: who cut the connection before would
+	// make the whole group join again, beside what the broker costs by itself. Longer than
+	// a session it should not be: the others have our partitions then.
+	coordinatorTimeout = 6 * time.Second
 	// watchPartitions is how soon new partitions of a topic are noticed.
 	watchPartitions = 5 * time.Second
 	// heartbeatMost is the longest time between two heartbeats. A heartbeat is how
@@ -120,7 +124,7 @@ func (c *Consumer) Run(take, work context.Context) error {
 		WatchPartitionChanges:  true,
 		PartitionWatchInterval: watchPartitions,
 		StartOffset:            kafkago.FirstOffset,
-		Timeout:                commitTimeout,
+		Timeout:                coordinatorTimeout,
 	})
 	if err != nil {
 		return fmt.Errorf("join group %s: %w", c.cfg.Group, err)
@@ -188,7 +192,7 @@ func (c *Consumer) close(work context.Context, group *kafkago.ConsumerGroup) {
 	case <-closed:
 		return
 	case <-work.Done():
-	case <-time.After(c.cfg.RebalanceTimeout + commitTimeout): // no join takes longer
+	case <-time.After(c.cfg.RebalanceTimeout + coordinatorTimeout): // no join takes longer
 	}
 	select {
 	case <-closed:

@@ -10,6 +10,8 @@ import (
 )
 
 const (
+	// unownedTimeout bounds one look.
+	unownedTimeout = 3 * time.Second
 	// unownedEvery is how often a member looks for partitions that nobody
 	// reads. It costs two small requests.
 	unownedEvery = 5 * time.Second
@@ -53,7 +55,7 @@ func (a *assignment) watchUnowned(ctx context.Context, stop func(error)) {
 // unowned counts the partitions of topics that no member of the group has been
 // given. It is zero while the group is settling who reads what.
 func (c *Client) unowned(ctx context.Context, group string, topics []string) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	ctx, cancel := context.WithTimeout(ctx, unownedTimeout)
 	defer cancel()
 	groups, err := c.admin.DescribeGroups(ctx, &kafkago.DescribeGroupsRequest{GroupIDs: []string{group}})
 	if err != nil {
