@@ -13,6 +13,7 @@ import (
 
 	"orderconsumer/internal/app"
 	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/testkit"
 )
 
 // opened is a shop that is open in this process.
@@ -182,13 +183,7 @@ func TestPorts(t *testing.T) {
 	t.Run("ports that are free are taken", func(t *testing.T) {
 		var free ports
 		for _, port := range []*int{&free.kafka, &free.redis, &free.http} {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			*port = l.Addr().(*net.TCPAddr).Port
-			defer l.Close()
-			_ = l.Close()
+			*port = testkit.FreePort(t)
 		}
 		w := testWorld(t, free)
 		if w.Brokers[0] != fmt.Sprintf("127.0.0.1:%d", free.kafka) ||

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"orderconsumer/internal/testkit"
 )
 
 // watchedConsumer is a consumer in a process of its own, of which everything is
@@ -32,7 +33,7 @@ func watchConsumer(t *testing.T, args, environment []string) *watchedConsumer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &watchedConsumer{t: t, addr: freeAddress(t), done: make(chan error, 1)}
+	w := &watchedConsumer{t: t, addr: fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t)), done: make(chan error, 1)}
 	w.cmd = exec.Command(exe, append([]string{"run", "--log-level=debug", "--log-format=json", "--http=" + w.addr}, args...)...)
 	w.cmd.Env = append(append(os.Environ(), childVariable+"=1"), environment...)
 	w.cmd.Stdout, w.cmd.Stderr = &w.said, &w.said
@@ -44,17 +45,6 @@ func watchConsumer(t *testing.T, args, environment []string) *watchedConsumer {
 	t.Cleanup(func() { _ = w.cmd.Process.Kill() })
 	w.awaitReady()
 	return w
-}
-
-// freeAddress is one that nobody listens at.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (w *watchedConsumer) awaitReady() {
