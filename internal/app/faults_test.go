@@ -275,7 +275,7 @@ func TestDeadLettersKeepTheirBytesAndSayWhereTheyComeFrom(t *testing.T) {
 // locked holds goods as another service with an ordinary lock would.
 func (s *shop) locked(goods string) (release func()) {
 	s.t.Helper()
-	clients, err := lock.NewClients(s.settings.Redis.URLs, lock.ClientConfig{})
+	clients, err := lock.NewClients(s.settings.Redis.URLs, lock.ClientConfig{Timeout: testTimeout})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -298,7 +298,7 @@ func TestTheLock(t *testing.T) {
 
 	t.Run("goods locked for too long go to a retry tier, the others go on", func(t *testing.T) {
 		t.Parallel()
-		s := newShop(t, func(s *ConsumerSettings) { s.Lock.Budget = 100 * time.Millisecond })
+		s := newShop(t, func(s *ConsumerSettings) { s.Lock.Budget = time.Second })
 		s.stocked(map[string]int64{"apple": 10, "pear": 10})
 		release := s.locked("apple")
 		s.send(create("A-1", "apple", 1), create("A-2", "pear", 1))
@@ -354,7 +354,7 @@ func TestTheLock(t *testing.T) {
 // stolen removes every lock of the test's goods, as a Redis that restarts
 // empty does.
 func (s *shop) stolen() {
-	clients, err := lock.NewClients(s.settings.Redis.URLs, lock.ClientConfig{})
+	clients, err := lock.NewClients(s.settings.Redis.URLs, lock.ClientConfig{Timeout: testTimeout})
 	if err != nil {
 		s.t.Error(err)
 		return

@@ -174,7 +174,7 @@ func TestProxy(t *testing.T) {
 
 	t.Run("does not pay the delay for every message", func(t *testing.T) {
 		t.Parallel()
-		const delay, messages = 20 * time.Millisecond, 200
+		const delay, messages = 100 * time.Millisecond, 200
 		conn := dial(t, start(t, faultproxy.Config{Delay: delay})).(*net.TCPConn)
 		begin := time.Now()
 		var sender sync.WaitGroup
