@@ -26,7 +26,7 @@ fails: the tests of the package (*unit*), what every ledger promises, on SQLite 
 and must pass then. A bug that nothing catches is a hole in the tests, and the command fails.
 
 ` + "`scripts/mutants check`" + ` says whether all of them still apply and compile; ` + "`go test ./internal/mutants`" + ` says whether they apply,
-and that none of those that were hunted has escaped. One that does not apply any more is made anew in today's source. Times are with compiling, on a machine with two
+and that a test has caught each. One that does not apply any more is made anew in today's source. Times are with compiling, on a machine with two
 processors that other work shared.
 
 `
