@@ -9,8 +9,9 @@ import (
 	"orderconsumer/internal/lock"
 )
 
-// brief is a configuration whose lease is lost soon: it is never extended.
-var brief = lock.Config{Expiry: 300 * time.Millisecond, TryTimeout: 250 * time.Millisecond, ExtendEvery: -1}
+// brief is a configuration whose lease is lost soon: it is never extended. A busy
+// machine has the time to take it all the same.
+var brief = lock.Config{Expiry: 3 * time.Second, TryTimeout: 2500 * time.Millisecond, ExtendEvery: -1}
 
 func TestUnlock(t *testing.T) {
 	t.Parallel()
@@ -108,8 +109,8 @@ func TestLease(t *testing.T) {
 		t.Parallel()
 		onRedis(t, 1, func(t *testing.T, w *world) {
 			w.letTimePass()
-			const expiry = time.Second
-			lease := mustLock(t, w.locker(t, lock.Config{Expiry: expiry}), "1", "2")
+			const expiry = 2 * testTryTimeout
+			lease := mustLock(t, w.locker(t, lock.Config{Expiry: expiry, TryTimeout: testTryTimeout}), "1", "2")
 			ctx, cancel := context.WithTimeout(t.Context(), 2*expiry)
 			defer cancel()
 			if _, err := w.locker(t, lock.Config{}).Lock(ctx, []string{"2"}); !errors.Is(err, lock.ErrTaken) {

@@ -21,6 +21,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // up by a test that fails.
 const patience = 20 * time.Second
 
+// testTryTimeout is the deadline of one operation, unless a test has one of its own.
+// The default of 300 ms is for a consumer that can do without the lock: a machine on
+// which other tests run needs longer for a first connection. Tests about the default
+// are in a bubble of time of their own (TestTimes).
+const testTryTimeout = 2 * time.Second
+
 // world is what a test runs in: servers, and keys that no other test uses.
 type world struct {
 	urls   []string
@@ -94,11 +100,12 @@ func newWorld(t testing.TB, urls []string) *world {
 }
 
 // locker makes a Locker with connections of its own, as another process would.
-// Unless a test is about time, a machine that is busy is not to fail it.
+// Unless a test is about time, a machine that is busy is not to fail it: see
+// testTryTimeout.
 func (w *world) locker(t testing.TB, cfg lock.Config, hooks ...redis.Hook) *lock.Locker {
 	t.Helper()
 	if cfg.TryTimeout == 0 && cfg.Expiry == 0 {
-		cfg.TryTimeout = 1500 * time.Millisecond
+		cfg.Expiry, cfg.TryTimeout = 2*lock.DefaultExpiry, testTryTimeout
 	}
 	clients, err := lock.NewClients(w.urls, lock.ClientConfig{PoolSize: 100, Timeout: cfg.TryTimeout})
 	if err != nil {

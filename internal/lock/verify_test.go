@@ -75,7 +75,7 @@ func TestVerify(t *testing.T) {
 				w.says(0, "id", "master", "noeviction")
 			}
 			_, through := newGates(t, w) // the same server by another address
-			clients, err := lock.NewClients([]string{w.urls[0], through.urls[0], "redis://127.0.0.1:1"}, lock.ClientConfig{})
+			clients, err := lock.NewClients([]string{w.urls[0], through.urls[0], "redis://127.0.0.1:1"}, lock.ClientConfig{Timeout: patience})
 			if err != nil {
 				t.Fatal(err)
 			}
