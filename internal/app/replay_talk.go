@@ -16,16 +16,19 @@ type replayTalk struct {
 	session *session
 	id      string
 	total   int64
-	began   time.Time
-	first   int64 // what was published before this process
 	bar     *progressbar.ProgressBar
 
 	mu   sync.Mutex
 	said time.Time
+	// began is when this process was first told of the rest, and first what was
+	// published by then. The stages before it are short, and wait longer than they
+	// publish: they say nothing about how long the rest takes.
+	began time.Time
+	first int64
 }
 
 func newReplayTalk(s *session, o *replay.Object) *replayTalk {
-	t := &replayTalk{session: s, id: o.ID, total: o.Progress.Total, first: o.Progress.Published, began: time.Now(), said: time.Now()}
+	t := &replayTalk{session: s, id: o.ID, total: o.Progress.Total, said: time.Now()}
 	if s.stderr.terminal {
 		t.bar = progressbar.NewOptions64(max(t.total, 1),
 			progressbar.OptionSetWriter(barWriter{s.stderr}),
@@ -42,6 +45,9 @@ func newReplayTalk(s *session, o *replay.Object) *replayTalk {
 func (t *replayTalk) tell(r replay.Report) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if r.Rest && r.Phase == replay.PhasePublishing && t.began.IsZero() {
+		t.began, t.first = time.Now(), r.Progress.Published
+	}
 	every := lineEvery
 	if t.bar != nil {
 		every = barEvery
@@ -70,7 +76,8 @@ func (t *replayTalk) end() {
 func (t *replayTalk) standing(r *replay.Report) string {
 	p := &r.Progress
 	text := fmt.Sprintf("published %d of %d", p.Published, t.total)
-	if perSecond := float64(p.Published-t.first) / time.Since(t.began).Seconds(); perSecond > 0 && r.Phase == replay.PhasePublishing {
+	if took := time.Since(t.began).Seconds(); !t.began.IsZero() && r.Phase == replay.PhasePublishing && took > 0 && p.Published > t.first {
+		perSecond := float64(p.Published-t.first) / took
 		left := time.Duration(float64(max(0, t.total-p.Published)) / perSecond * float64(time.Second))
 		text += fmt.Sprintf(", %.0f/s, about %s left", perSecond, left.Round(time.Second))
 	}

@@ -80,6 +80,9 @@ const (
 type Report struct {
 	Phase    string
 	Progress Progress
+	// Rest says that what is published now goes on to the end without a wait: it is
+	// the last stage, or there are none.
+	Rest bool
 	// Left is how many messages the consumer has still to settle, while that is
 	// waited for.
 	Left int64
@@ -193,7 +196,9 @@ func (e *Executor) progress() Progress {
 
 func (e *Executor) tell(phase string, left int64, err error) {
 	if e.Tell != nil {
-		e.Tell(Report{Phase: phase, Progress: e.progress(), Left: left, Err: err})
+		p := e.progress()
+		_, limited := e.Ramp.room(p.Stage)
+		e.Tell(Report{Phase: phase, Progress: p, Rest: !e.Staged || !limited, Left: left, Err: err})
 	}
 }
 
