@@ -41,9 +41,12 @@ func (c *ReplaySelection) resolveFindings(ctx context.Context, s *session, clien
 	if err != nil {
 		return resolved{}, badFindings(err)
 	}
+	if places.elsewhere > 0 {
+		s.say("%s: %s left: mended_by says that something else than %s mends them", s.name, findingsAre(places.elsewhere), audit.MendReplay)
+	}
 	if len(ranges) == 0 {
 		return resolved{}, &failure{code: ExitNothing,
-			err: fmt.Errorf("no finding is about an event that a replay mends, %s about something else", counted(places.others, "finding")),
+			err: fmt.Errorf("no finding is about an event that a replay mends, %s about something else", counted(places.others+places.elsewhere, "finding")),
 			try: "consumer stock add --findings FILE, which mends those about goods, or consumer audit --log"}
 	}
 	if err := stillThere(ctx, s, client, ranges); err != nil {
@@ -70,6 +73,8 @@ type foundPlaces struct {
 	most   int
 	list   []replay.Range
 	others int // findings that replaying does not mend
+	// elsewhere are those that it would, if they did not say that something else does.
+	elsewhere int
 }
 
 var (
@@ -84,6 +89,9 @@ func (p *foundPlaces) take(f *shownFinding) error {
 	switch {
 	case !slices.Contains(mendedByReplay, f.Rule):
 		p.others++
+		return nil
+	case f.MendedBy != "" && f.MendedBy != audit.MendReplay:
+		p.elsewhere++ // a person has looked at it, and set mended_by
 		return nil
 	case f.Topic == "" || f.Partition == nil || f.Offset == nil:
 		return errNoPlace

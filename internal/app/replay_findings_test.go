@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -93,6 +94,8 @@ func TestFindingsThatCannotBeReplayed(t *testing.T) {
 		{"below zero", lost(input, -1), nil, ExitUsage, []string{"below 0"}},
 		{"two topics", lost(input, 1) + lost("other", 1), nil, ExitUsage, []string{"several topics"}},
 		{"goods alone", `{"rule":"stock_sum","goods_id":"apple"}`, nil, ExitNothing, []string{"1 finding about something else", "stock add --findings"}},
+		{"a person has mended it by hand", `{"rule":"event_lost","topic":"` + input + `","partition":0,"offset":1,"mended_by":"by hand"}`, nil, ExitNothing,
+			[]string{"1 finding is left: mended_by says that something else than replay mends", "1 finding about something else"}},
 		{"beyond the end", lost(input, 99), nil, ExitFailed, []string{"[99,100)", "the log holds [0,5)", "try: consumer audit --log"}},
 		{"no such topic", lost("nonsuch", 1), nil, ExitFailed, []string{"nonsuch", "does not exist"}},
 		{"a range too", lost(input, 1), []string{"--from", "1"}, ExitUsage, []string{"--findings takes neither"}},
@@ -101,6 +104,11 @@ func TestFindingsThatCannotBeReplayed(t *testing.T) {
 			s.replayFrom(tt.findings, append([]string{"--findings", "-"}, tt.args...)...).want(t, tt.code, tt.parts...)
 		})
 	}
+	one := func(offset int, mend string) string {
+		return strings.TrimSuffix(lost(input, offset), "}\n") + `,"mended_by":"` + mend + `"}` + "\n"
+	}
+	s.replayFrom(one(1, "by hand")+one(2, "replay")+lost(input, 4), "--findings", "-").want(t, ExitOK,
+		"1 finding is left", "2 events in 2 ranges of "+input)
 	s.replay("--findings", t.TempDir()+"/nonsuch").want(t, ExitUsage, "--findings: open ")
 	s.servers.DeleteRecords(t, input, 0, 3)
 	s.replayFrom(lost(input, 1), "--findings", "-").want(t, ExitFailed, "the log holds [3,5)")

@@ -26,7 +26,7 @@ const (
 	patience = 60 * time.Second
 	// hold is how late a takeover may be seen on a machine that is busy with other
 	// tests. TestAKilledHolderIsReplacedWithinALease is exact about the lease.
-	hold = 10 * time.Second
+	hold     = 10 * time.Second
 	lookEach = 5 * time.Millisecond
 )
 

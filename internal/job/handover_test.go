@@ -29,18 +29,20 @@ type ward struct {
 type patient struct {
 	*ward
 	name string
-	dead context.Context
+	dead <-chan struct{}
 }
 
 var errDead = errors.New("this process is dead")
 
 // awake says whether the instance still lives; if not, it returns when the test ends.
 func (p *patient) awake(ctx context.Context) error {
-	if p.dead.Err() == nil {
+	select {
+	case <-p.dead:
+		<-ctx.Done()
+		return errDead
+	default:
 		return nil
 	}
-	<-ctx.Done()
-	return errDead
 }
 
 func (p *patient) Status(ctx context.Context, _ string) (job.Status, error) {
@@ -116,7 +118,7 @@ func (p *patient) TryLock(ctx context.Context, _ string) (job.Lease, error) {
 		defer tick.Stop()
 		for {
 			select {
-			case <-p.dead.Done():
+			case <-p.dead:
 				return
 			case <-tick.C:
 			}
@@ -167,7 +169,7 @@ func replaceAfter(t *testing.T, after time.Duration, locked bool) {
 	}}
 	enter := func(name string) (die func()) {
 		dead, die := context.WithCancel(ctx)
-		p := &patient{ward: w, name: name, dead: dead}
+		p := &patient{ward: w, name: name, dead: dead.Done()}
 		deps := job.Deps{Records: p, Observer: quiet{}, Now: time.Now}
 		if locked {
 			deps.Locker = p
