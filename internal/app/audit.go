@@ -64,7 +64,7 @@ func (c *auditCommand) Run(ctx context.Context, s *session) error {
 
 // mending is what to do about findings.
 func mending(s *session) string {
-	return fmt.Sprintf("%s audit --log -o jsonl > findings.jsonl; then for goods and orders: %s stock add --findings findings.jsonl; "+
+	return fmt.Sprintf("%s audit --log -o jsonl > findings.jsonl; then for goods and orders: %s stock add --findings findings.jsonl, then with --execute; "+
 		"for events: producer replay --findings findings.jsonl", s.name, s.name)
 }
 

@@ -196,13 +196,15 @@ func TestFindingsAboutGoodsCanBeMended(t *testing.T) {
 	s.exec("UPDATE stock SET available = 3 WHERE goods_id = ?", []byte("pear"))
 	s.expectLevels(map[string]int64{"apple": 6, "pear": 3})
 	_, _, findings := s.audit(ExitFailed)
+	byHand := strings.Replace(findings, `"mended_by":"stock add"`, `"mended_by":"by hand"`, 1)
+	wantParts(t, s.mendGoods(byHand, ExitNothing).stderr, "0 findings mended, 2 findings about something else")
 	for range 2 {
 		wantParts(t, s.mendGoods(findings, ExitOK).stderr, "1 finding mended, 1 finding about something else", "1 finding is left, about orders")
 		s.expectLevels(map[string]int64{"apple": 6, "pear": 1})
 	}
 	findings = strings.Replace(findings, `"order_id":"ghost",`, `"order_id":"ghost","mended_by":"stock add",`, 1)
 	for range 2 {
-		got := consume(t, findings, "stock", "add", "--findings", "-", "--database-url", s.settings.Database.URL).want(t, ExitOK)
+		got := consume(t, findings, "stock", "add", "--findings", "-", "--execute", "--database-url", s.settings.Database.URL).want(t, ExitOK)
 		wantParts(t, got.stderr, "2 findings mended, 0 findings about something else")
 		s.expectLevels(map[string]int64{"apple": 8, "pear": 1})
 	}

@@ -33,13 +33,17 @@ func (c *stockSetCommand) Run(ctx context.Context, s *session) error {
 // stockAddCommand puts goods on top of a level.
 type stockAddCommand struct {
 	stockChange
-	Findings string `placeholder:"FILE|-" help:"Instead of goods and num: what audit -o jsonl has found. An order's movements are made what its row says where the log confirms it, and a level that is not the sum of its movements is made that. What an order without event took is given back, once, where a person has said so in the finding."`
+	Findings string `placeholder:"FILE|-" help:"Instead of goods and num: what audit -o jsonl has found. An order's movements are made what its row says where the log confirms it, and a level that is not the sum of its movements is made that. What an order without event took is given back, once, where a person has said so in the finding. Shows what it would do; --execute does it."`
+	Execute  bool   `help:"With --findings: do it."`
 }
 
 // Run implements a command.
 func (c *stockAddCommand) Run(ctx context.Context, s *session) error {
 	if c.Findings != "" {
 		return c.mend(ctx, s)
+	}
+	if c.Execute {
+		return usage("--execute is for --findings: goods and num are added at once")
 	}
 	return c.apply(ctx, s, "add", stock.Add)
 }

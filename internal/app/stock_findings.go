@@ -16,6 +16,7 @@ import (
 // written: an order's movements are made what its row says, and a level is made the sum
 // of its movements. What an order without event took is given back where a person has
 // said so in the finding. Findings about events are about what is to be read again.
+// Without --execute it says what it would do.
 func (c *stockAddCommand) mend(ctx context.Context, s *session) error {
 	if c.GoodsArg != "" || c.Goods != "" || c.NumArg != nil || c.Num != nil || c.Ref != "" {
 		return usage("--findings takes neither goods nor num nor --ref: they are in the findings")
@@ -31,20 +32,39 @@ func (c *stockAddCommand) mend(ctx context.Context, s *session) error {
 	}
 	defer l.Close() //nolint:errcheck // what was changed is committed
 	m := mender{command: c, ledger: l, session: s}
+	if !c.Execute {
+		m.ledger = l.Rehearse()
+	}
 	err = readFindings(in, func(f *shownFinding) error { return m.finding(ctx, f) })
 	if err == nil {
 		err = m.recount(ctx)
 	}
 	if err != nil {
-		return again(databaseFailure(ctx, err), fmt.Sprintf("%s stock add --findings %s", s.name, word(c.Findings)))
+		return again(databaseFailure(ctx, err), c.onceMore(s))
 	}
 	return m.end()
+}
+
+// onceMore is the command line, as it is to be typed once more.
+func (c *stockAddCommand) onceMore(s *session) string {
+	line := fmt.Sprintf("%s stock add --findings %s", s.name, word(c.Findings))
+	if c.Execute {
+		line += " --execute"
+	}
+	return line
+}
+
+// mends is what changes the database for findings: the ledger, or a rehearsal of it.
+type mends interface {
+	MendOrder(ctx context.Context, order string) (ledger.Mended, error)
+	Recount(ctx context.Context, goods string) (stock.Adjusted, error)
+	Add(ctx context.Context, ref string, line stock.Line) (stock.Adjusted, error)
 }
 
 // mender works through findings.
 type mender struct {
 	command *stockAddCommand
-	ledger  *ledger.Ledger
+	ledger  mends
 	session *session
 	mended  int
 	others  int
@@ -61,8 +81,14 @@ var aboutRows = []audit.Rule{audit.RuleNoEvent, audit.Rule(stock.RuleDeducted), 
 
 // end says what was done, and what is left.
 func (m *mender) end() error {
-	m.session.say("%s mended, %s about something else", counted(m.mended, "finding"), counted(m.others, "finding"))
-	name := m.session.name
+	mended, name := "mended", m.session.name
+	if !m.command.Execute {
+		mended = "would be mended"
+	}
+	m.session.say("%s %s, %s about something else", counted(m.mended, "finding"), mended, counted(m.others, "finding"))
+	if !m.command.Execute && m.mended > 0 {
+		m.session.say("nothing was changed: add --execute to do it")
+	}
 	if m.rows > 0 {
 		m.session.say("%s left, about orders: they are mended where %s audit --log has found them and the log confirms the row; "+
 			"docs/redrive.md says what to do about the rest", findingsAre(m.rows), name)
@@ -134,6 +160,10 @@ func (m *mender) finding(ctx context.Context, f *shownFinding) error {
 			}
 		}
 	case audit.Rule(stock.RuleSum), audit.Rule(stock.RuleNoLevel):
+		if f.MendedBy != "" && f.MendedBy != audit.MendStock {
+			m.others++ // a person has looked at it, and set mended_by
+			return nil
+		}
 		m.levels = append(m.levels, f) // when all movements are mended
 		return nil
 	default:
@@ -189,7 +219,11 @@ func (m *mender) order(ctx context.Context, f *shownFinding) error {
 	}
 	m.mended++
 	if len(done.Removed)+len(done.Added) > 0 {
-		m.session.say("order %s: removed %s, added %s", shown(f.OrderID), moved(done.Removed), moved(done.Added))
+		says := "order %s: removed %s, added %s"
+		if !m.command.Execute {
+			says = "order %s: would remove %s and add %s"
+		}
+		m.session.say(says, shown(f.OrderID), moved(done.Removed), moved(done.Added))
 	}
 	for _, level := range done.Levels {
 		if err := m.tell(level, ""); err != nil {

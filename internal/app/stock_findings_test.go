@@ -1,6 +1,8 @@
 package app
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,7 +14,31 @@ import (
 // mendGoods pipes an audit's findings into stock add.
 func (s *shop) mendGoods(findings string, code Exit) answer {
 	s.t.Helper()
-	return consume(s.t, findings, "stock", "add", "--findings", "-", "--database-url", s.settings.Database.URL).want(s.t, code)
+	return consume(s.t, findings, "stock", "add", "--findings", "-", "--execute", "--database-url", s.settings.Database.URL).want(s.t, code)
+}
+
+// rehearseGoods asks what stock add would do about findings, and wants to be told what
+// it then does: the same levels, in the same order. Nothing is changed.
+func (s *shop) rehearseGoods(findings string) (planned string) {
+	s.t.Helper()
+	state := func() string {
+		_, _, raw := s.audit(ExitFailed)
+		levels, err := s.ledger.List(s.t.Context(), "", 100)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		found, _, _ := strings.Cut(raw, `{"summary"`) // which says how long it took
+		lines := strings.Split(found, "\n")
+		slices.Sort(lines) // partitions are read side by side
+		return fmt.Sprint(levels, lines)
+	}
+	before := state()
+	plan := consume(s.t, findings, "stock", "add", "--findings", "-", "--database-url", s.settings.Database.URL).want(s.t, ExitOK)
+	wantParts(s.t, plan.stderr, " would be mended", "nothing was changed: add --execute to do it")
+	if after := state(); after != before {
+		s.t.Errorf("a rehearsal changed something:\nbefore %s\nafter %s", before, after)
+	}
+	return plan.stdout
 }
 
 // An order's rows are made what the log says, by stock add, and where an order's row
@@ -59,9 +85,14 @@ func TestFindingsAboutOrdersCanBeMended(t *testing.T) {
 					t.Errorf("%+d findings of %s: %+v", n, rule, found)
 				}
 			}
+			planned := s.rehearseGoods(raw)
 			says := tt.says
 			for range 2 { // a second time changes nothing
-				wantParts(t, s.mendGoods(raw, ExitOK).stderr, says)
+				got := s.mendGoods(raw, ExitOK)
+				wantParts(t, got.stderr, says)
+				if says == tt.says && got.stdout != planned {
+					t.Errorf("did %q, and had said %q", got.stdout, planned)
+				}
 				says = " mended, "
 			}
 			s.running()

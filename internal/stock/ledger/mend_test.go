@@ -73,9 +73,16 @@ func TestMendOrder(t *testing.T) {
 				if len(c.damage) > 0 {
 					run(t, l, c.damage...)
 				}
+				planned, err := l.Rehearse().MendOrder(t.Context(), c.order)
+				if err != nil {
+					t.Fatal(err)
+				}
 				done, err := l.MendOrder(t.Context(), c.order)
 				if err != nil {
 					t.Fatal(err)
+				}
+				if !slices.Equal(planned.Levels, done.Levels) || !slices.Equal(planned.Removed, done.Removed) || len(planned.Added) != len(done.Added) {
+					t.Errorf("rehearsed %+v, done %+v", planned, done)
 				}
 				if changed := len(done.Removed)+len(done.Added) > 0; changed != (len(c.damage) > 0) {
 					t.Errorf("mended %+v", done)
