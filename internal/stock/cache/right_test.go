@@ -171,7 +171,9 @@ func TestALockHolderThatDied(t *testing.T) {
 	w.client.Del(t.Context(), lock) // it expires
 	await(t, "the goods that were held", func() bool { return w.available(one, "held") == 6 })
 
-	w.client.Set(t.Context(), lock, "the dead one's", 0)
+	// A question from before may have begun one more rebuild: the lock is taken when it
+	// has given it back.
+	await(t, "the lock", func() bool { return w.client.SetNX(t.Context(), lock, "the dead one's", 0).Val() })
 	w.client.Del(t.Context(), w.key("held"))
 	w.database.calls.Store(0)
 	if _, _, err := one.Levels(t.Context(), []string{"held"}); !errors.Is(err, stock.ErrOverloaded) {
@@ -187,7 +189,7 @@ func TestALockHolderThatDied(t *testing.T) {
 // answer, not of the look.
 func TestAnAnswerAgesWhileItWaits(t *testing.T) {
 	t.Parallel()
-	const held = 500 * time.Millisecond
+	const held, atLeast = 2 * time.Second, 500 * time.Millisecond // the question may be asked late
 	w := newWorld(t, func(w *world) { w.cfg.Rebuilds = 1 })
 	w.stocked(7, "found", "first", "second")
 	one := w.instance()
@@ -204,7 +206,7 @@ func TestAnAnswerAgesWhileItWaits(t *testing.T) {
 	<-reading
 	defer time.AfterFunc(held, func() { close(release) }).Stop()
 	levels, age, err := one.Levels(t.Context(), []string{"found", "second"})
-	if err != nil || len(levels) != 2 || age < held/2 {
+	if err != nil || len(levels) != 2 || age < atLeast {
 		t.Errorf("%+v, %s old, %v; want both, and the age of one that has waited for about %s", levels, age, err, held)
 	}
 	other.Wait()

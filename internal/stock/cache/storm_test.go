@@ -102,7 +102,7 @@ func TestAvalanche(t *testing.T) {
 // and bounded memory, and one that is asked for again costs nothing.
 func TestPenetration(t *testing.T) {
 	t.Parallel()
-	ids, bound, rebuilds := 100_000, 1000, 2
+	ids, bound, rebuilds := 100_000/slowdown, 1000, 2
 	if testing.Short() {
 		ids = 10_000
 	}

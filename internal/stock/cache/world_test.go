@@ -135,6 +135,7 @@ func newWorld(t *testing.T, configure ...func(*world)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	options.DialTimeout, options.ReadTimeout, options.WriteTimeout = slowMachine, awaitTimeout, awaitTimeout
 	w.client = redis.NewClient(options)
 	t.Cleanup(func() { _ = w.client.Close() })
 	for _, c := range configure {
@@ -297,7 +298,7 @@ func address(t testing.TB, raw string) string {
 }
 
 // awaitTimeout is far beyond what anything here takes.
-const awaitTimeout = 30 * time.Second
+const awaitTimeout = 2 * time.Minute
 
 // await looks again and again until ok.
 func await(t testing.TB, what string, ok func() bool) {
