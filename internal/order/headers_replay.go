@@ -15,9 +15,13 @@ import "strconv"
 func Replay(m *Message, d Delivery, id string, attempt int) Message {
 	headers := make([]Header, 0, len(m.Headers)+ownHeaders)
 	for _, h := range m.Headers {
-		if !isOwn(h.Key) || h.Key == HeaderAttemptHistory {
+		if !isOwn(h.Key) {
 			headers = append(headers, h)
 		}
+	}
+	// Of several, the one that counts.
+	if history, ok := m.Header(HeaderAttemptHistory); ok {
+		headers = append(headers, Header{Key: HeaderAttemptHistory, Value: history})
 	}
 	add := func(key, value string) {
 		headers = append(headers, Header{Key: key, Value: []byte(value)})
