@@ -109,8 +109,8 @@ func TestLease(t *testing.T) {
 		t.Parallel()
 		onRedis(t, 1, func(t *testing.T, w *world) {
 			w.letTimePass()
-			const expiry = 2 * testTryTimeout
-			lease := mustLock(t, w.locker(t, lock.Config{Expiry: expiry, TryTimeout: testTryTimeout}), "1", "2")
+			const expiry = 4 * time.Second
+			lease := mustLock(t, w.locker(t, lock.Config{Expiry: expiry, TryTimeout: expiry / 2}), "1", "2")
 			ctx, cancel := context.WithTimeout(t.Context(), 2*expiry)
 			defer cancel()
 			if _, err := w.locker(t, lock.Config{}).Lock(ctx, []string{"2"}); !errors.Is(err, lock.ErrTaken) {

@@ -19,13 +19,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must happen; it is only ever used
 // up by a test that fails.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // testTryTimeout is the deadline of one operation, unless a test has one of its own.
 // The default of 300 ms is for a consumer that can do without the lock: a machine on
 // which other tests run needs longer for a first connection. Tests about the default
 // are in a bubble of time of their own (TestTimes).
-const testTryTimeout = 2 * time.Second
+const testTryTimeout = 5 * time.Second
 
 // world is what a test runs in: servers, and keys that no other test uses.
 type world struct {
@@ -105,7 +105,7 @@ func newWorld(t testing.TB, urls []string) *world {
 func (w *world) locker(t testing.TB, cfg lock.Config, hooks ...redis.Hook) *lock.Locker {
 	t.Helper()
 	if cfg.TryTimeout == 0 && cfg.Expiry == 0 {
-		cfg.Expiry, cfg.TryTimeout = 2*lock.DefaultExpiry, testTryTimeout
+		cfg.Expiry, cfg.TryTimeout = 3*testTryTimeout, testTryTimeout
 	}
 	clients, err := lock.NewClients(w.urls, lock.ClientConfig{PoolSize: 100, Timeout: cfg.TryTimeout})
 	if err != nil {

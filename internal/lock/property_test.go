@@ -116,7 +116,7 @@ func TestNeverTwoHoldersInATorment(t *testing.T) {
 				w.letTimePass()
 				// Longer than any hold, so that nothing may ever expire in a holder's
 				// hands; shorter than patience, for what could not be cleaned up.
-				cfg := lock.Config{Expiry: patience / 4, TryTimeout: longestStall / 2}
+				cfg := lock.Config{Expiry: patience / 6, TryTimeout: longestStall / 2}
 				gates, through := newGates(t, w)
 				lockers := []*lock.Locker{through.locker(t, cfg), through.locker(t, cfg), through.locker(t, cfg)}
 				seed := rand.Uint64()
