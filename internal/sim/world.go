@@ -268,7 +268,7 @@ func (w *world) settle(ctx context.Context, shop *kafka.Client) error {
 			s.restart()
 		}
 	}
-	const look = 250 * time.Millisecond
+	const look = time.Second
 	healed := time.Now()
 	for {
 		left := int64(0)
