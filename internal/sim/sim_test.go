@@ -6,11 +6,13 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"orderconsumer/internal/sim"
 )
 
-// seeds are those of this run: few by default, because cmd/sim plays many.
+// seeds are those of this run: few by default, for whoever tests everything under
+// the race detector. .ci/run plays a thousand.
 var seeds = flag.String("seeds", "1..12", "seeds of TestSeeds, as 7 or 1..1000")
 
 func TestSeeds(t *testing.T) {
@@ -29,7 +31,12 @@ func TestSeeds(t *testing.T) {
 	if report.Seeds != chosen.Count() || report.Events == 0 {
 		t.Errorf("%d seeds with %d events were played, want %d", report.Seeds, report.Events, chosen.Count())
 	}
-	// What a dozen seeds always reach; cmd/sim asks for everything, of more of them.
+	if missing := report.Missing(); report.Seeds >= sim.Enough && len(missing) > 0 {
+		t.Errorf("the run is void: %d seeds never came to %s", report.Seeds, strings.Join(missing, ", "))
+	}
+	t.Logf("%d seeds, %d failed: %d events in %s of virtual time; settled within %s of the last fault",
+		report.Seeds, len(report.Failed), report.Events, report.Virtual.Round(time.Second), report.Recovered)
+	// What a dozen seeds always reach.
 	if counts := report.Reached.Counts(); counts["settled deducted"] == 0 || counts["settled duplicate"] == 0 || counts["generation"] == 0 {
 		t.Errorf("hardly anything was reached: %v", counts)
 	}
