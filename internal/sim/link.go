@@ -192,7 +192,11 @@ func (l *link) quiet() time.Duration {
 	}
 	now := time.Now()
 	began := l.firstBeat.Add(-l.everyBeat)
-	looks := now.Add(watchEvery - now.Sub(began)%watchEvery)
+	sinceLook := now.Sub(began) % watchEvery
+	if sinceLook < margin {
+		return 0 // it looks at this instant, and may not have written yet
+	}
+	looks := now.Add(watchEvery - sinceLook)
 	next := l.lastBeat.Add(l.everyBeat)
 	if looks.Before(next) {
 		next = looks

@@ -151,7 +151,15 @@ func watched(t *testing.T, seed uint64, opts Options) Outcome {
 		os.Exit(1)
 	})
 	defer stuck.Stop()
-	return Run(t, seed, opts.Log)
+	broken := true
+	defer func() {
+		if broken { // and whoever breaks it only knows the number of the bubble
+			fmt.Fprintf(os.Stderr, "the bubble of seed %d broke\nagain: %s\n", seed, opts.Again(seed))
+		}
+	}()
+	o := Run(t, seed, opts.Log)
+	broken = false
+	return o
 }
 
 func (r *Report) add(o Outcome) {
