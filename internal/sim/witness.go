@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -16,6 +17,9 @@ type witness struct {
 	mu      sync.Mutex
 	commits []commit
 	latest  map[place]int64 // offset that was committed last
+
+	gathering  time.Time // when the first member of the generation to come asked to join; zero: nobody has
+	generation int32     // that was synced last
 }
 
 // place is one partition of a topic.
@@ -42,6 +46,51 @@ func (w *witness) watch() {
 		}
 		return nil, nil, false // the cluster answers as it would
 	})
+	w.world.cluster.ControlKey(int16(kmsg.SyncGroup), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		if sync, ok := req.(*kmsg.SyncGroupRequest); ok {
+			w.synced(sync.Generation)
+		}
+		return nil, nil, false
+	})
+	w.world.cluster.ControlKey(int16(kmsg.JoinGroup), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		join, ok := req.(*kmsg.JoinGroupRequest)
+		if !ok || w.mayJoin(time.Duration(join.RebalanceTimeoutMillis)*time.Millisecond) {
+			return nil, nil, false
+		}
+		w.world.cluster.KeepControl()
+		answer := join.ResponseKind().(*kmsg.JoinGroupResponse)
+		answer.ErrorCode = kerr.CoordinatorLoadInProgress.Code
+		return answer, nil, true
+	})
+}
+
+// mayJoin is false for who comes when the group should be complete. Brokers wait
+// for the members of before for the time that these have, from when the first
+// asked to join. kfake begins to wait anew with each that asks: members that are
+// gone and others that ask in turn keep it from ever being complete.
+func (w *witness) mayJoin(patience time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	waited := now.Sub(w.gathering)
+	if w.gathering.IsZero() || waited > 2*patience { // by then kfake has stopped waiting
+		w.gathering = now
+		return true
+	}
+	if waited < patience {
+		return true
+	}
+	w.world.reached.mark("group kept from waiting anew")
+	return false
+}
+
+// synced notes that a generation has come together.
+func (w *witness) synced(generation int32) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if generation != w.generation {
+		w.gathering, w.generation = time.Time{}, generation
+	}
 }
 
 // see is called by the cluster, which answers questions meanwhile.

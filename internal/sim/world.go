@@ -29,6 +29,11 @@ const (
 	recoverWithin = 5 * time.Minute
 	// stopWithin is how long an instance may take to leave when it is told to.
 	stopWithin = 30 * time.Second
+	// together is how long a world without faults gives the instances to come
+	// together, before there is anything to do: of what is in flight when
+	// partitions change hands, events that are done above one that is not are done
+	// again, and the counts would not be exact.
+	together = 10 * time.Second
 	// lateBy is when goods come into the catalogue for which there were orders
 	// before: sooner than the first order can have been through all tiers.
 	lateBy = 5 * time.Second
@@ -162,8 +167,14 @@ func (w *world) play(ctx context.Context) error {
 			end()
 		})
 	}
-	story.Go(func() { w.deliverLate() })
-	story.Go(func() { err = w.sell(ctx, shop) })
+	story.Go(func() {
+		w.gather()
+		w.deliverLate()
+	})
+	story.Go(func() {
+		w.gather()
+		err = w.sell(ctx, shop)
+	})
 	story.Wait()
 	if err != nil {
 		return err
@@ -239,6 +250,14 @@ func (w *world) open(ctx context.Context, shop *kafka.Client) error {
 		w.stocked[line.Goods] = line.Num
 	}
 	return w.database.deliver("opening", lines[min(w.plan.late, len(lines)):])
+}
+
+// gather waits, in a world without faults, until the instances have come
+// together.
+func (w *world) gather() {
+	if len(w.plan.faults) == 0 {
+		time.Sleep(together)
+	}
 }
 
 // deliverLate brings the goods that the catalogue did not have at first.
