@@ -44,6 +44,7 @@ type Config struct {
 type Client struct {
 	cfg       Config
 	transport *kafkago.Transport
+	end       context.CancelFunc // of what the transport runs
 	admin     *kafkago.Client
 	dialer    *kafkago.Dialer
 }
@@ -51,8 +52,10 @@ type Client struct {
 // Connect returns a client. It does not speak to the brokers yet.
 func Connect(cfg Config) *Client {
 	dial := greeted(cfg)
+	ctx, end := context.WithCancel(context.Background())
 	transport := &kafkago.Transport{
-		Dial: believed(dial),
+		Context: ctx,
+		Dial:    believed(dial),
 		// One time is for all brokers together, and all but the last may use up a turn.
 		DialTimeout: time.Duration(len(cfg.Brokers)+greetingTurns) * dialTimeout,
 		MetadataTTL: metadataTTL,
@@ -61,6 +64,7 @@ func Connect(cfg Config) *Client {
 	return &Client{
 		cfg:       cfg,
 		transport: transport,
+		end:       end,
 		admin: &kafkago.Client{
 			Addr:      kafkago.TCP(cfg.Brokers...),
 			Timeout:   requestTimeout,
@@ -74,8 +78,13 @@ func Connect(cfg Config) *Client {
 	}
 }
 
-// Close gives the client's idle connections back.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+// Close gives the client's idle connections back. Nothing can be asked any more:
+// whoever asks, as a publisher does that was given up while it was trying, would
+// have the transport look at the brokers for ever.
+func (c *Client) Close() {
+	c.end()
+	c.transport.CloseIdleConnections()
+}
 
 // Brokers are the addresses the client begins with.
 func (c *Client) Brokers() []string { return c.cfg.Brokers }
