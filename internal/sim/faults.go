@@ -169,12 +169,12 @@ func (w *world) beginRedis(f fault) (end func(), ok bool) {
 	case faultRedisDown:
 		mark()
 		end = w.network.part(redisEnd)
-		w.redis.FlushAll()
+		w.holders.empty()
 		return end, true
 	case faultRedisFlushed:
 		mark()
-		w.redis.FlushAll()
-		return w.redis.FlushAll, true
+		w.holders.empty()
+		return w.holders.empty, true
 	case faultRedisStalled:
 		mark()
 		return w.network.hold(redisEnd), true
@@ -212,7 +212,7 @@ func (w *world) takeLocks(f fault) (end func()) {
 			case <-tick.C:
 			}
 			for _, key := range w.redis.Keys() {
-				if w.database.dice.hits(f.chance) && w.redis.Del(key) {
+				if w.database.dice.hits(f.chance) && w.holders.remove(key) {
 					w.reached.mark("fault " + faultLockTaken)
 				}
 			}

@@ -192,7 +192,7 @@ func (i *instance) newFlow() *order.Flow {
 	case i.world.plan.granting:
 		deps.Locker = granting{}
 	default:
-		deps.Locker = app.GoodsLocker{Locker: i.locker}
+		deps.Locker = watchedLock{app.GoodsLocker{Locker: i.locker}, i.world.holders, i}
 	}
 	return order.NewFlow(i.world.settings.FlowConfig(), deps)
 }

@@ -24,6 +24,7 @@ func (w *world) examine(ctx context.Context, shop *kafka.Client) error {
 	}
 	t.checkExtras(w)
 	t.checkCommits(w)
+	t.checkTales(w)
 	t.checkLetters(w)
 	t.checkRetries(w)
 	t.checkCounts(w)
@@ -61,7 +62,8 @@ type topics struct {
 	events map[place][]order.Message // of the topics that are consumed, by offset
 	ends   map[string][]spot         // of an event: outcomes by its id, copies by its origin
 	dead   []order.Message
-	ids    map[string]int // how often each event is in the input
+	ids    map[string]int       // how often each event is in the input
+	tales  map[string][]chapter // the events of an order in the input
 }
 
 // spot is where something stands, and which attempt it is a copy for.
@@ -72,7 +74,7 @@ type spot struct {
 }
 
 func (w *world) readTopics(ctx context.Context, shop *kafka.Client) (*topics, error) {
-	t := &topics{events: make(map[place][]order.Message), ends: make(map[string][]spot), ids: make(map[string]int)}
+	t := &topics{events: make(map[place][]order.Message), ends: make(map[string][]spot), ids: make(map[string]int), tales: make(map[string][]chapter)}
 	for _, topic := range w.topics.All() {
 		ranges, err := shop.Ranges(ctx, topic)
 		if err == nil {
@@ -111,6 +113,7 @@ func (t *topics) add(w *world, m order.Message) error {
 		if t.ids[e.ID]++; t.ids[e.ID] > 1 {
 			w.reached.mark("message appended twice")
 		}
+		t.tales[e.OrderID] = append(t.tales[e.OrderID], chapter{event: e.ID, spot: at, origin: origin(d.Origin)})
 	}
 	if m.Topic != w.topics.Dead {
 		t.events[at.place] = append(t.events[at.place], m)

@@ -58,6 +58,7 @@ type world struct {
 	redis    *miniredis.Miniredis
 	database *database
 	witness  *witness
+	holders  *holders
 	load     *workload.Workload
 	sent     int // events of load that are in the log
 	stocked  map[string]int64
@@ -210,6 +211,7 @@ func (w *world) build() (err error) {
 	w.database = newDatabase(w)
 	w.redis = miniredis.NewMiniRedis()
 	w.redis.ClockTTL(true)
+	w.holders = newHolders(w)
 	const firstPort = 9092
 	var ports []int
 	for i := range p.brokers {
