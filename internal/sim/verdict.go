@@ -17,8 +17,8 @@ import (
 // examine holds what is there at the end against the promise: as every drill
 // does (internal/proof), against the reference, and against every commit of an
 // offset that the witness saw.
-func (w *world) examine(ctx context.Context, shop *kafka.Client) error {
-	t, err := w.readTopics(ctx, shop)
+func (w *world) examine(ctx context.Context, auditor *kafka.Client) error {
+	t, err := w.readTopics(ctx, auditor)
 	if err != nil {
 		return err
 	}
@@ -32,13 +32,13 @@ func (w *world) examine(ctx context.Context, shop *kafka.Client) error {
 	if err != nil {
 		return err
 	}
-	return w.prove(ctx, shop)
+	return w.prove(ctx, auditor)
 }
 
 // prove is the examination that ends every drill.
-func (w *world) prove(ctx context.Context, shop *kafka.Client) error {
+func (w *world) prove(ctx context.Context, auditor *kafka.Client) error {
 	report, err := proof.Examine(ctx, proof.Case{
-		Client: shop, Ledger: w.database.model, Group: group, Topics: w.topics, Delivered: w.stocked,
+		Client: auditor, Ledger: w.database.model, Group: group, Topics: w.topics, Delivered: w.stocked,
 		Loads: []proof.Load{{Workload: w.load, Sent: w.sent}},
 	})
 	if err != nil {
@@ -73,12 +73,12 @@ type spot struct {
 	attempt int // 0: it is no copy
 }
 
-func (w *world) readTopics(ctx context.Context, shop *kafka.Client) (*topics, error) {
+func (w *world) readTopics(ctx context.Context, auditor *kafka.Client) (*topics, error) {
 	t := &topics{events: make(map[place][]order.Message), ends: make(map[string][]spot), ids: make(map[string]int), tales: make(map[string][]chapter)}
 	for _, topic := range w.topics.All() {
-		ranges, err := shop.Ranges(ctx, topic)
+		ranges, err := auditor.Ranges(ctx, topic)
 		if err == nil {
-			err = shop.Scan(ctx, ranges, func(m order.Message) error { return t.add(w, m) })
+			err = auditor.Scan(ctx, ranges, func(m order.Message) error { return t.add(w, m) })
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", topic, err)

@@ -188,7 +188,11 @@ func (w *world) play(ctx context.Context) error {
 		w.wrong("%v", err)
 	}
 	w.stopAll()
-	return w.examine(ctx, shop)
+	// The shop's connections may have been cut while nobody used them, and it would
+	// find out now.
+	auditor := kafka.Connect(kafka.Config{Brokers: w.brokers, ClientID: "auditor", Dial: w.network.dialer("auditor")})
+	defer auditor.Close()
+	return w.examine(ctx, auditor)
 }
 
 // build makes the servers.
