@@ -148,6 +148,49 @@ func line(r mutants.Result) string {
 	return fmt.Sprintf("caught   %-30s in %.0f s, %s: %s", r.Bug, r.Took, r.Layer, r.Test)
 }
 
+// playCommand plays worlds with bugs in them.
+type playCommand struct {
+	Bugs   []string `arg:"" optional:"" help:"Numbers or names; all of them if none is named."`
+	Most   int      `default:"1000" help:"Seeds to play at the most, from 1."`
+	Output string   `name:"output" short:"o" default:"text" enum:"text,jsonl" help:"How results are written."`
+}
+
+// Run implements a command.
+func (c *playCommand) Run(ctx context.Context, s *app.Session) error {
+	where, _, bugs, err := load(c.Bugs)
+	if err != nil {
+		return err
+	}
+	for i, bug := range bugs {
+		s.Say("%d of %d: %s", i+1, len(bugs), bug.Name)
+		r, err := mutants.Simulate(ctx, where, bug, c.Most)
+		if err != nil {
+			return err
+		}
+		if c.Output == "jsonl" {
+			err = json.NewEncoder(s.Stdout()).Encode(r)
+		} else {
+			_, err = fmt.Fprintln(s.Stdout(), played(r))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// played is a result in one line.
+func played(r mutants.Simulated) string {
+	switch {
+	case !r.Caught:
+		return fmt.Sprintf("passed   %-30s %d seeds in %.0f s", r.Bug, r.Played, r.Took)
+	case r.Seed == 0:
+		return fmt.Sprintf("caught   %-30s in %.0f s: %s", r.Bug, r.Took, r.Finding)
+	default:
+		return fmt.Sprintf("caught   %-30s by seed %d in %.0f s: %s", r.Bug, r.Seed, r.Took, r.Finding)
+	}
+}
+
 // pageCommand writes the page.
 type pageCommand struct{}
 

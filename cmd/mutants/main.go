@@ -22,5 +22,6 @@ type commands struct {
 	List  listCommand  `cmd:"" help:"Show the bugs, and what has caught each."`
 	Check checkCommand `cmd:"" help:"Do all of them still apply and compile? Seconds."`
 	Hunt  huntCommand  `cmd:"" help:"Sow bugs, run the tests, and keep what came of it in mutants/results.jsonl."`
+	Play  playCommand  `cmd:"" help:"Sow bugs and play worlds of the simulator until one goes wrong. Much of the source is not played: that a bug passes is no error."`
 	Page  pageCommand  `cmd:"" help:"Write docs/mutants.md from the results."`
 }
