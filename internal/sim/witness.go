@@ -58,8 +58,8 @@ func (w *witness) watch() {
 			return nil, nil, false
 		}
 		w.world.cluster.KeepControl()
-		answer := join.ResponseKind().(*kmsg.JoinGroupResponse)
-		answer.ErrorCode = kerr.CoordinatorLoadInProgress.Code
+		answer := kmsg.NewPtrJoinGroupResponse()
+		answer.Version, answer.ErrorCode = join.Version, kerr.CoordinatorLoadInProgress.Code
 		return answer, nil, true
 	})
 }
