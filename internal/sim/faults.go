@@ -183,8 +183,9 @@ func (w *world) beginRedis(f fault) (end func(), ok bool) {
 		w.redis.SetError("LOADING Redis is loading the dataset in memory")
 		return func() { w.redis.SetError("") }, true
 	case faultLockTaken:
-		// Of quick transactions nobody would notice it.
-		w.database.change(func(d *weather) { d.slow, d.slowMost = slowWhenTaken, 4*time.Second })
+		// Of quick transactions nobody would notice it, and of those that last no
+		// longer than an expiry nobody would see that their holder was not told.
+		w.database.change(func(d *weather) { d.slow, d.slowMost = slowWhenTaken, 4*w.settings.Lock.Expiry })
 		end := w.takeLocks(f)
 		return func() {
 			end()

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -88,6 +89,7 @@ type instance struct {
 	dead  atomic.Bool
 	gone  atomic.Bool // told to end, in whichever way
 	done  chan struct{}
+	ended error // how, once done is closed; nil: as it was told
 
 	take, work         context.Context //nolint:containedctx // the two of a process, ended from outside
 	stopTaking, giveUp context.CancelFunc
@@ -144,7 +146,8 @@ func (i *instance) run() {
 	member.Ensure = func(context.Context) error { return nil } // topics stay where they are
 	member.Crash = i.hook
 	err = i.client.NewConsumer(member, i.newFlow, i.observer(), i.world.log.With("instance", i.name)).Run(i.take, i.work)
-	if err != nil && !i.dead.Load() {
+	i.ended = err
+	if err != nil && !i.dead.Load() && !(errors.Is(err, kafka.ErrDataLoss) && i.world.retention.removed.Load() > 0) {
 		i.world.wrong("%s ended by itself: %v", i.name, err)
 	}
 	i.close()

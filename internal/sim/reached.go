@@ -79,5 +79,7 @@ var rarePaths = []string{
 	"message appended twice",
 	"batch halved",
 	"left in time",
+	"stopped because messages were removed unread",
+	"told that goods were taken away", "outcomes of one order",
 	"a world without faults",
 }

@@ -64,6 +64,13 @@ func (w *witness) watch() {
 	})
 }
 
+// last is the offset that was committed last; 0: none was.
+func (w *witness) last(at place) int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.latest[at]
+}
+
 // mayJoin is false for who comes when the group should be complete. Brokers wait
 // for the members of before for the time that these have, from when the first
 // asked to join. kfake begins to wait anew with each that asks: members that are

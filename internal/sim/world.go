@@ -73,6 +73,7 @@ type world struct {
 	wrongs    int
 	counts    map[string]int64 // settled events, by outcome
 	recovered time.Duration    // after the last fault
+	retention retention
 }
 
 // Outcome is what became of one world.
@@ -192,7 +193,11 @@ func (w *world) play(ctx context.Context) error {
 	// find out now.
 	auditor := kafka.Connect(kafka.Config{Brokers: w.brokers, ClientID: "auditor", Dial: w.network.dialer("auditor")})
 	defer auditor.Close()
-	return w.examine(ctx, auditor)
+	err = w.examine(ctx, auditor)
+	if err != nil {
+		return err
+	}
+	return w.epilogue(ctx, auditor)
 }
 
 // build makes the servers.
