@@ -41,6 +41,9 @@ type grant struct {
 // Unlock implements order.Lease.
 func (g *grant) Unlock(ctx context.Context) error {
 	g.holders.mu.Lock()
+	if g.void && !g.believes() {
+		g.holders.world.reached.mark("told that goods were taken away")
+	}
 	g.given = true // the next may have them before the answer is here
 	g.holders.mu.Unlock()
 	return g.Lease.Unlock(ctx)
@@ -114,16 +117,12 @@ func (h *holders) void(g *grant) {
 		return
 	}
 	g.void = true
-	believed := g.believes()
 	h.world.stragglers.Go(func() {
 		time.Sleep(h.world.settings.Lock.Expiry)
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		switch {
-		case g.believes():
+		if g.believes() {
 			h.world.wrong("%s believes that it holds %v, and their keys were removed %s ago", g.instance.name, g.goods, h.world.settings.Lock.Expiry)
-		case believed && !g.given && !g.instance.dead.Load():
-			h.world.reached.mark("told that goods were taken away")
 		}
 	})
 }
