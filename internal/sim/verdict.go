@@ -220,11 +220,14 @@ func extra(id string) bool {
 	return strings.HasPrefix(id, strangerPrefix) || strings.HasPrefix(id, conflictPrefix)
 }
 
-// checkCounts: in a world without faults the instances' own counts are exact, and
-// nothing is done twice.
+// checkCounts: in a world without faults no lock is lost, the instances' own counts
+// are exact, and nothing is done twice.
 func (t *topics) checkCounts(w *world) {
 	if len(w.plan.faults) > 0 {
 		return
+	}
+	if lost := w.reached.Counts()["lock lost"]; lost > 0 {
+		w.wrong("without any fault the lock was lost %d times", lost)
 	}
 	w.counts[order.SettledDead] -= int64(len(t.dead))
 	events := 0
