@@ -147,7 +147,8 @@ func (i *instance) run() {
 	member.Crash = i.hook
 	err = i.client.NewConsumer(member, i.newFlow, i.observer(), i.world.log.With("instance", i.name)).Run(i.take, i.work)
 	i.ended = err
-	if err != nil && !i.dead.Load() && !(errors.Is(err, kafka.ErrDataLoss) && i.world.retention.removed.Load() > 0) {
+	rightly := errors.Is(err, kafka.ErrDataLoss) && i.world.retention.removed.Load() > 0
+	if err != nil && !rightly && !i.dead.Load() {
 		i.world.wrong("%s ended by itself: %v", i.name, err)
 	}
 	i.close()
