@@ -119,10 +119,21 @@ func (w *world) begin(f fault) (end func()) {
 // answer has brokers answer requests with err.
 func (w *world) answer(f fault, keys []kmsg.Key, err *kerr.Error) (end func()) {
 	dice := newChance(w.plan.seed, uint64(f.at))
-	handle := w.cluster.Fault(kfake.Fault{
+	refusal := kfake.Fault{
 		Keys: keys, Err: err, Count: -1,
 		When: func(kmsg.Request) bool { return dice.hits(max(f.chance, 0.2)) },
-	})
+	}
+	refusals := []kfake.Fault{refusal}
+	if f.kind == faultOffsetsRefused {
+		// Of the version that the client speaks the answer has no place for an error of
+		// the whole: kfake's then says that nothing was ever committed, and everything
+		// is read again. Brokers refuse each partition.
+		refusals = nil
+		for _, refusal.Topic = range w.topics.Consumed() {
+			refusals = append(refusals, refusal)
+		}
+	}
+	handle := w.cluster.Fault(refusals...)
 	return func() {
 		if handle.Hits() > 0 {
 			w.reached.mark("fault " + f.kind)

@@ -116,6 +116,8 @@ func (w *witness) see(req *kmsg.OffsetCommitRequest) {
 			at := place{topic.Topic, int(p.Partition)}
 			if p.Offset < w.latest[at] {
 				w.world.reached.mark("offset went back") // allowed: what is read again is known
+				w.world.log.Info("an offset goes back", "member", req.MemberID, "generation", req.Generation, "topic", at.topic,
+					"partition", at.partition, "from", w.latest[at], "to", p.Offset)
 			}
 			w.latest[at] = p.Offset
 			w.commits = append(w.commits, commit{place: at, offset: p.Offset, at: time.Now(), ends: ends})

@@ -29,6 +29,9 @@ const (
 	recoverWithin = 5 * time.Minute
 	// stopWithin is how long an instance may take to leave when it is told to.
 	stopWithin = 30 * time.Second
+	// looks is how often nothing must be left after it was first so: a generation
+	// that begins just then may have read older offsets than those that were seen.
+	looks = 3
 	// together is how long a world without faults gives the instances to come
 	// together, before there is anything to do: of what is in flight when
 	// partitions change hands, events that are done above one that is not are done
@@ -300,6 +303,7 @@ func (w *world) settle(ctx context.Context, shop *kafka.Client) error {
 	}
 	const look = time.Second
 	healed := time.Now()
+	seen := 0 // looks in a row that found nothing
 	for {
 		left := int64(0)
 		positions, err := shop.Positions(ctx, group, w.topics.Consumed())
@@ -308,13 +312,18 @@ func (w *world) settle(ctx context.Context, shop *kafka.Client) error {
 		}
 		w.recovered = time.Since(healed)
 		switch {
-		case err == nil && left == 0:
+		case err == nil && left == 0 && seen == looks:
 			return nil
+		case err == nil && left == 0:
+			seen++
+			time.Sleep(look)
+			continue
 		case w.recovered > recoverWithin && err != nil:
 			return fmt.Errorf("%s after the last fault nobody says where the group stands: %w", w.recovered, err)
 		case w.recovered > recoverWithin:
 			return fmt.Errorf("%s after the last fault %d messages are not settled", w.recovered, left)
 		}
+		seen = 0
 		time.Sleep(look)
 	}
 }
