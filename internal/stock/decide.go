@@ -9,7 +9,7 @@ import (
 )
 
 // Book is what a decision is made from: the part of the stock and of the known
-// orders that one batch touches, read under locks. Deciding changes it, so that
+// orders that one batch touches, as it is, or will be, under the batch's locks. Deciding changes it, so that
 // a later request of the batch sees what an earlier one did.
 type Book struct {
 	// Levels holds the available stock of every goods of the batch that is in

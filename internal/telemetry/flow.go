@@ -42,6 +42,7 @@ type flowMetrics struct {
 	transactionSeconds prometheus.Histogram
 	transactionRetries *children[string, prometheus.Counter]
 
+	ahead        *children[string, prometheus.Counter]
 	lockWait     prometheus.Histogram
 	lockHold     prometheus.Histogram
 	lockFailures *children[string, prometheus.Counter]
@@ -87,6 +88,9 @@ func newFlowMetrics(r registrar, group string) flowMetrics {
 		transactionRetries: counters(r.counterVec("order_transaction_retries_total",
 			"Transactions run again in place, and why.", "reason"), maxReasons,
 			order.RetryReasons()...),
+		ahead: counters(r.counterVec("order_transactions_ahead_total",
+			"Transactions that wrote before they had the levels locked, and whether those were as expected.", "result"), maxReasons,
+			"right", "wrong", "late"),
 		lockWait: r.histogram("order_lock_wait_seconds",
 			"How long a batch waited for its goods.", lockBuckets),
 		lockHold: r.histogram("order_lock_hold_seconds",
@@ -124,6 +128,9 @@ func (m *flowMetrics) Applied(orders int, took time.Duration) {
 
 // Retried implements order.Observer.
 func (m *flowMetrics) Retried(reason string) { m.transactionRetries.get(reason).Inc() }
+
+// Ahead counts a transaction that wrote before it had the levels locked.
+func (m *flowMetrics) Ahead(result string) { m.ahead.get(result).Inc() }
 
 // LockWaited implements order.Observer.
 func (m *flowMetrics) LockWaited(d time.Duration) { m.lockWait.Observe(d.Seconds()) }

@@ -26,6 +26,7 @@ func exercised() *Metrics {
 	m.Settled(order.Settlement{Outcome: "dead", Code: "not_json", Topic: "orders"})
 	m.Applied(120, 20*time.Millisecond)
 	m.Retried(order.CodeBusy)
+	m.Ahead("right")
 	m.LockWaited(time.Millisecond)
 	m.LockHeld(25 * time.Millisecond)
 	m.LockFailed(order.LockTimeout)
@@ -131,6 +132,8 @@ func TestTheHandlerShowsWhatWasReported(t *testing.T) {
 		`order_batch_orders_sum 120`,
 		`order_transaction_seconds_sum 0.02`,
 		`order_transaction_retries_total{reason="database_busy"} 1`,
+		`order_transactions_ahead_total{result="right"} 1`,
+		`order_transactions_ahead_total{result="wrong"} 0`,
 		`order_lock_wait_seconds_sum 0.001`,
 		`order_lock_hold_seconds_sum 0.025`,
 		`order_lock_failures_total{reason="timeout"} 1`,

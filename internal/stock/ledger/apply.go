@@ -3,9 +3,11 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"orderconsumer/internal/stock"
 )
@@ -28,6 +30,11 @@ const (
 // hold what the other waits for; decide, in memory; write orders, movements and
 // levels; commit. When every request was known nothing is locked or written.
 //
+// Where a transaction of this ledger that is not through yet changes some of the levels,
+// the batch is decided from what it will leave behind, and the levels are locked after
+// orders and movements are written ([Ledger.applyAhead]); if they are not as expected
+// then, everything is rolled back and done in the order above.
+//
 // An error means that nothing was changed, except [stock.ErrUnknownCommit],
 // which means that nobody knows yet. [stock.ErrBusy] and [stock.ErrUnknownCommit]
 // ask for the same call again; [stock.ErrUnavailable] is the database's trouble;
@@ -38,46 +45,96 @@ func (l *Ledger) Apply(ctx context.Context, reqs []stock.Request) ([]stock.Decis
 			return nil, fmt.Errorf("apply: %w", err)
 		}
 	}
-	var decisions []stock.Decision
-	var changes stock.Changes
-	err := l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
-		t.crash = l.crash
-		book, err := l.read(ctx, t, reqs)
-		if err != nil {
-			return err
-		}
-		decisions, changes = book.Decide(reqs, l.clock())
-		return l.write(ctx, t, &changes)
-	})
-	l.tell(&changes, err)
+	b := &batch{reqs: reqs}
+	err := l.applyUntil(ctx, b)
+	l.tell(&b.changes, err)
 	if err != nil {
 		return nil, fmt.Errorf("apply %d requests: %w", len(reqs), err)
 	}
-	return decisions, nil
+	return b.decisions, nil
 }
 
-// read makes the book the batch is decided from.
+// batch is one call of Apply and what it came to.
+type batch struct {
+	reqs      []stock.Request
+	decisions []stock.Decision
+	changes   stock.Changes
+	writer    *writer // what others know of it; nil before it has joined them
+}
+
+// applyUntil runs the transaction until its levels are as expected. One that is not to be
+// ahead expects nothing.
+func (l *Ledger) applyUntil(ctx context.Context, b *batch) error {
+	begin := time.Now()
+	mayBeAhead := l.dialect.FindLevels.Open != ""
+	err := l.applyOnce(ctx, b, mayBeAhead)
+	if errors.Is(err, errOutOfTurn) {
+		err = l.applyOnce(ctx, b, mayBeAhead)
+	}
+	if !errors.Is(err, errUnexpected) {
+		return err
+	}
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < time.Since(begin) {
+		return fmt.Errorf("%w, and there is no time left to do it again: %w", stock.ErrBusy, err)
+	}
+	return l.applyOnce(ctx, b, false)
+}
+
+// applyOnce runs the transaction once.
+func (l *Ledger) applyOnce(ctx context.Context, b *batch, mayBeAhead bool) (err error) {
+	b.writer, b.changes = nil, stock.Changes{}
+	committed := false
+	defer func() {
+		if b.writer != nil {
+			b.writer.end(committed) // also after a panic, which goes on
+		}
+	}()
+	err = l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
+		t.crash = l.crash
+		return l.apply(ctx, t, b, mayBeAhead)
+	})
+	committed = err == nil
+	return err
+}
+
+// apply does everything between BEGIN and COMMIT.
+func (l *Ledger) apply(ctx context.Context, t *transaction, b *batch, mayBeAhead bool) error {
+	records, err := l.findKnown(ctx, t, b.reqs)
+	if err != nil {
+		return err
+	}
+	book := &stock.Book{Records: records}
+	goods := goodsNeeded(b.reqs, records)
+	if !mayBeAhead {
+		b.writer = l.expectations.lockFirst(goods)
+	} else if b.writer, err = l.expectations.join(ctx, goods, l.patience); err != nil {
+		return err
+	}
+	if b.writer.ahead {
+		return l.applyAhead(ctx, t, book, b)
+	}
+	if err := l.lockLevels(ctx, t, goods, book); err != nil {
+		return err
+	}
+	b.decisions, b.changes = b.writer.decideLocked(book, b.reqs, l.clock())
+	return l.write(ctx, t, &b.changes)
+}
+
+// findKnown reads the orders of the batch that are known.
 //
-// The known orders are read before the levels are locked. Another instance may
+// They are read before the levels are locked. Another instance may
 // decide one of these orders in between: then our insert of the order, or of its
 // release's movements, finds the key taken, and the batch is rolled back and
 // comes again ([stock.ErrBusy]). Reading them after the locks would not save
 // that, because an order that is not there yet cannot be locked.
-func (l *Ledger) read(ctx context.Context, t *transaction, reqs []stock.Request) (*stock.Book, error) {
+func (l *Ledger) findKnown(ctx context.Context, t *transaction, reqs []stock.Request) (map[string]stock.Record, error) {
 	orders := make([]string, 0, len(reqs))
 	for i := range reqs {
 		orders = append(orders, reqs[i].Order)
 	}
 	slices.Sort(orders)
-	book := &stock.Book{Records: make(map[string]stock.Record)}
-	if err := l.findOrders(ctx, t, slices.Compact(orders), book.Records); err != nil {
-		return nil, err
-	}
-	goods := goodsNeeded(reqs, book.Records)
-	if err := l.lockLevels(ctx, t, goods, book); err != nil {
-		return nil, err
-	}
-	return book, nil
+	records := make(map[string]stock.Record)
+	return records, l.findOrders(ctx, t, slices.Compact(orders), records)
 }
 
 // goodsNeeded returns, sorted, the goods whose levels the batch reads: those of
@@ -118,13 +175,18 @@ func (l *Ledger) findOrders(ctx context.Context, t *transaction, orders []string
 	return nil
 }
 
+// lockLevels reads levels and keeps them locked until the transaction ends.
 func (l *Ledger) lockLevels(ctx context.Context, t *transaction, goods []string, into *stock.Book) error {
+	return l.readLevels(ctx, t, "lock", &l.dialect.LockLevels, goods, into)
+}
+
+func (l *Ledger) readLevels(ctx context.Context, t *transaction, verb string, query *KeyQuery, goods []string, into *stock.Book) error {
 	into.Levels, into.Versions = make(map[string]int64, len(goods)), make(map[string]int64, len(goods))
 	var raw sql.RawBytes
 	var available, version int64
 	for chunk := range slices.Chunk(goods, maxKeys) {
-		t.st.reset().keys(&l.dialect.LockLevels, chunk)
-		err := t.query(ctx, fmt.Sprintf("lock levels of %d goods", len(chunk)), func(rows *sql.Rows) error {
+		t.st.reset().keys(query, chunk)
+		err := t.query(ctx, fmt.Sprintf("%s levels of %d goods", verb, len(chunk)), func(rows *sql.Rows) error {
 			if err := rows.Scan(&raw, &available, &version); err != nil {
 				return err
 			}

@@ -16,8 +16,7 @@ import (
 const (
 	defaultPort = "3306"
 
-	// DefaultMaxConns serves two workers, look-ups and the jobs beside them. More
-	// transactions at once on the same goods only wait for each other.
+	// DefaultMaxConns serves two workers, look-ups and the jobs beside them.
 	DefaultMaxConns = connsBeside + 2
 
 	// connsBeside are for what is not orders: look-ups, jobs, the readiness probe.

@@ -13,6 +13,7 @@ import (
 
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/ledger"
+	"orderconsumer/internal/stock/stocktest"
 )
 
 // applyInTurn applies a batch, and again while its rows are held by others for longer
@@ -73,5 +74,48 @@ func TestBatchesDoNotDeadlock(t *testing.T) {
 		}
 		wg.Wait()
 		wantClean(t, l)
+		wantBalances(t, l, url)
 	})
+}
+
+// wantBalances holds the balances of all movements of each goods against each other: put in
+// some order, each begins where the one before ended, from nothing to the level there is.
+func wantBalances(t *testing.T, l *ledger.Ledger, url string) {
+	t.Helper()
+	rows, err := stocktest.Admin(t, url).QueryContext(t.Context(), "SELECT goods_id,delta,balance FROM movements")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	open := make(map[string]map[int64]int) // by goods: how often a balance was reached and not left, or left and not reached
+	for rows.Next() {
+		var goods string
+		var delta, balance int64
+		if err := rows.Scan(&goods, &delta, &balance); err != nil {
+			t.Fatal(err)
+		}
+		if open[goods] == nil {
+			open[goods] = map[int64]int{0: 1}
+		}
+		open[goods][balance-delta]--
+		open[goods][balance]++
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if len(open) == 0 {
+		t.Fatal("nothing has moved")
+	}
+	for goods, balances := range open {
+		level, err := l.Get(t.Context(), goods)
+		if err != nil {
+			t.Fatal(err)
+		}
+		balances[level.Available]--
+		for balance, n := range balances {
+			if n != 0 {
+				t.Errorf("goods %s: balance %d is reached %+d times more than it is left", goods, balance, n)
+			}
+		}
+	}
 }

@@ -24,6 +24,9 @@ type Dialect struct {
 	// those rows and no other until the transaction ends, in the order of the
 	// keys.
 	LockLevels KeyQuery
+	// FindLevels selects the same without locks. It is empty where one transaction
+	// writes at a time: nothing is gained there by writing before the levels are locked.
+	FindLevels KeyQuery
 	// FindOrders selects OrderColumns of the given orders, without locks.
 	FindOrders KeyQuery
 	// LockOrders selects OrderColumns of the given orders and locks those rows until

@@ -3,6 +3,8 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"runtime"
+	"time"
 )
 
 // Transaction opens what is inside a transaction to the tests outside.
@@ -26,4 +28,20 @@ func (l *Ledger) Transact(ctx context.Context, fn func(Transaction) error) error
 	return l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
 		return fn(Transaction{t})
 	})
+}
+
+// SetPatience has batches wait for each other for longer than a slow machine can take.
+func (l *Ledger) SetPatience(d time.Duration) { l.patience = d }
+
+// AwaitUndecided waits until a transaction of goods has joined that locks first.
+func (l *Ledger) AwaitUndecided(ctx context.Context, goods string) {
+	for ctx.Err() == nil {
+		l.expectations.mu.Lock()
+		w := l.expectations.undecided[goods]
+		l.expectations.mu.Unlock()
+		if w != nil {
+			return
+		}
+		runtime.Gosched()
+	}
 }

@@ -35,6 +35,10 @@ type Ledger struct {
 
 	changed func([]stock.Level) // see OnChange; nil: nobody asked
 
+	expectations expectations
+	patience     time.Duration
+	wentAhead    func(Ahead) // see OnAhead; nil: nobody asked
+
 	statements sync.Pool // of *statement: those of a large batch are hundreds of kilobytes
 }
 
@@ -50,6 +54,9 @@ type Backend struct {
 	// Views serves snapshots and audits, which lock nothing: who reads them may be
 	// silent for longer than Pool's sessions may. Nil means Pool.
 	Views *sql.DB
+	// Silence is how long the server bears a client inside a transaction that says
+	// nothing; zero is for ever.
+	Silence time.Duration
 	// Clock tells the time that is recorded; nil means time.Now.
 	Clock func() time.Time
 }
@@ -68,6 +75,10 @@ func New(b Backend) (*Ledger, error) {
 		Logger: logger.Discard,
 	})
 	l := &Ledger{db: db, pool: b.Pool, slow: b.Slow, views: b.Views, dialect: b.Dialect, clock: b.Clock}
+	l.patience = mostPatience
+	if b.Silence > 0 {
+		l.patience = min(l.patience, b.Silence/2)
+	}
 	if l.clock == nil {
 		l.clock = time.Now
 	}
@@ -101,6 +112,11 @@ func (l *Ledger) CrashAt(hook crash.Hook) { l.crash = hook }
 // told has version 0: the level may be another one now. It is called before the
 // ledger is used.
 func (l *Ledger) OnChange(fn func([]stock.Level)) { l.changed = fn }
+
+// OnAhead has fn told of each transaction that wrote before it had its levels
+// locked, as soon as it has, or gives up; fn must not block. One that was ended by an
+// error is not told. It is called before the ledger is used.
+func (l *Ledger) OnAhead(fn func(Ahead)) { l.wentAhead = fn }
 
 // tell reports what a transaction that ended with err changed. One that was
 // rolled back for certain is told too: it is rare, and costs a look.

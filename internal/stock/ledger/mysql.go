@@ -68,10 +68,11 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 			ServerVersion:             version,
 			SkipInitializeWithVersion: true, // asked above, with the caller's context
 		}),
-		Pool:  pool,
-		Slow:  slow,
-		Views: views,
-		Clock: cfg.Clock,
+		Pool:    pool,
+		Slow:    slow,
+		Views:   views,
+		Silence: time.Duration(silence(conf)) * time.Second,
+		Clock:   cfg.Clock,
 	})
 }
 
@@ -110,6 +111,9 @@ func mysqlDialect() Dialect {
 		LockLevels: KeyQuery{
 			Open: "SELECT STRAIGHT_JOIN s.goods_id,s.available,s.version FROM(VALUES ROW(", Between: "),ROW(",
 			Close: "))AS k(id) JOIN stock AS s FORCE INDEX(PRIMARY) ON s.goods_id=k.id FOR UPDATE",
+		},
+		FindLevels: KeyQuery{
+			Open: "SELECT goods_id,available,version FROM stock FORCE INDEX(PRIMARY) WHERE goods_id IN(", Between: ",", Close: ")",
 		},
 		FindOrders: KeyQuery{
 			Open: "SELECT " + OrderColumns + " FROM orders FORCE INDEX(PRIMARY) WHERE order_id IN(", Between: ",", Close: ")",

@@ -9,18 +9,27 @@ import (
 	"orderconsumer/internal/stock"
 )
 
-// write records the changes of a decision. Every table is written in the order
-// of its key.
+// write records the changes of a decision.
 func (l *Ledger) write(ctx context.Context, t *transaction, c *stock.Changes) error {
+	if err := l.writeRows(ctx, t, c); err != nil {
+		return err
+	}
+	return l.writeStates(ctx, t, c)
+}
+
+// writeRows records what is new in a decision, writeStates what is changed by it and needs
+// the levels locked. Every table is written in the order of its key.
+func (l *Ledger) writeRows(ctx context.Context, t *transaction, c *stock.Changes) error {
 	// Orders first: an order that another instance decided meanwhile shows here,
 	// at the cheapest.
 	if err := l.insertOrders(ctx, t, c.Inserted); err != nil {
 		return err
 	}
 	l.crash.At(crash.InTx)
-	if err := l.insertMovements(ctx, t, c.Movements); err != nil {
-		return err
-	}
+	return l.insertMovements(ctx, t, c.Movements)
+}
+
+func (l *Ledger) writeStates(ctx context.Context, t *transaction, c *stock.Changes) error {
 	// Releases come after their movements: it is the movements' key that refuses a
 	// second release, the update itself would overwrite.
 	if err := l.updateOrders(ctx, t, c.Updated); err != nil {
