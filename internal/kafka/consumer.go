@@ -21,7 +21,7 @@ const (
 	// generation. A coordinator whose copies have lost a broker holds a commit for 5 s
 	// (offsets.commit.timeout.ms) and answers then: who cut the connection before would
 	// make the whole group join again, beside what the broker costs by itself. Longer than
-	// a session it should not be: the others have our partitions then.
+	// a session it is not: the others have our partitions then.
 	coordinatorTimeout = 6 * time.Second
 	// watchPartitions is how soon new partitions of a topic are noticed.
 	watchPartitions = 5 * time.Second
@@ -124,7 +124,7 @@ func (c *Consumer) Run(take, work context.Context) error {
 		WatchPartitionChanges:  true,
 		PartitionWatchInterval: watchPartitions,
 		StartOffset:            kafkago.FirstOffset,
-		Timeout:                coordinatorTimeout,
+		Timeout:                min(coordinatorTimeout, c.cfg.SessionTimeout),
 	})
 	if err != nil {
 		return fmt.Errorf("join group %s: %w", c.cfg.Group, err)

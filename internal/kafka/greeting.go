@@ -110,6 +110,9 @@ func greet(conn *protocol.Conn) error {
 	}
 	spoken := make(map[protocol.ApiKey]int16)
 	if res, ok := answer.(*apiversions.Response); ok {
+		if res.ErrorCode != 0 {
+			return kafkago.Error(res.ErrorCode)
+		}
 		for _, api := range res.ApiKeys {
 			key := protocol.ApiKey(api.ApiKey)
 			spoken[key] = key.SelectVersion(api.MinVersion, api.MaxVersion)

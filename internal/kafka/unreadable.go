@@ -9,6 +9,7 @@ import (
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/fetch"
 )
 
@@ -35,11 +36,11 @@ func (c *Client) pass(ctx context.Context, r Range, next int64, read int) (int64
 	switch {
 	case err != nil:
 		return next, fmt.Errorf("read %s/%d at %d: %w", r.Topic, r.Partition, next, err)
+	case head.first > next:
+		return head.first, nil // the batch that was read is gone by now
 	case read < head.records:
 		return next, fmt.Errorf("read %s/%d at %d: %w: the batch of offsets %d to %d has %d records, of which %d could be decoded",
 			r.Topic, r.Partition, next, ErrUnreadable, head.first, head.last, head.records, read)
-	case head.first > next:
-		return head.first, nil // the batch itself is gone by now
 	}
 	return max(next, head.last) + 1, nil
 }
@@ -89,7 +90,11 @@ func understood(err error) bool {
 	if _, network := errors.AsType[net.Error](err); network {
 		return true
 	}
-	for _, known := range []error{errDistrusted, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, context.Canceled, context.DeadlineExceeded} {
+	for _, known := range []error{
+		errDistrusted,
+		protocol.ErrNoTopic, protocol.ErrNoPartition, protocol.ErrNoLeader, // a broker that throttles names no topic
+		io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, context.Canceled, context.DeadlineExceeded,
+	} {
 		if errors.Is(err, known) {
 			return true
 		}

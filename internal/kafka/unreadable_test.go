@@ -1,13 +1,18 @@
 package kafka
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"orderconsumer/internal/order"
@@ -46,6 +51,23 @@ func (g fakeGroup) sendMany(n int) {
 		keys[i] = fmt.Sprint("k", i)
 	}
 	g.send(keys...)
+}
+
+// TestWhatABrokerSaysIsUnderstood: an answer of one that throttles, or has just lost the
+// partition, is no sign that the log cannot be decoded.
+func TestWhatABrokerSaysIsUnderstood(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		kafkago.NotLeaderForPartition, protocol.ErrNoTopic, protocol.ErrNoPartition, protocol.ErrNoLeader,
+		&net.OpError{Op: "read", Err: errors.New("reset")}, io.ErrUnexpectedEOF, context.DeadlineExceeded,
+	} {
+		if !understood(fmt.Errorf("fetch: %w", err)) {
+			t.Errorf("%v is taken for an answer that cannot be decoded", err)
+		}
+	}
+	if understood(errors.New("not enough bytes available")) {
+		t.Error("an answer that cannot be decoded is taken for one that was understood")
+	}
 }
 
 // TestACompactedTailCostsAFewQuestions: what compaction has taken of the end of a batch
