@@ -56,6 +56,8 @@ type changedLevel struct {
 	Created  bool   `json:"created"`
 	Repeated bool   `json:"repeated"`
 	Ref      string `json:"ref"`
+	// Rehearsed: nothing was changed, it is what would be.
+	Rehearsed bool `json:"rehearsed,omitempty"`
 }
 
 func (c *stockChange) apply(ctx context.Context, s *session, verb string, mode stock.Mode) error {
@@ -119,6 +121,9 @@ func (c *stockChange) tell(s *session, done changedLevel) error {
 		note = fmt.Sprintf(" (applied before as %s)", done.Ref)
 	case done.Created:
 		note = " (new)"
+	}
+	if done.Rehearsed {
+		note += " (not done)"
 	}
 	_, err := fmt.Fprintf(s.stdout, "%s: %d -> %d%s\n", shown(done.GoodsID), done.Before, done.After, note)
 	return err

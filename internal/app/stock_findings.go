@@ -267,5 +267,5 @@ func moved(movements []stock.Movement) string {
 
 func (m *mender) tell(done stock.Adjusted, ref string) error {
 	return m.command.tell(m.session, changedLevel{GoodsID: done.Goods, Before: done.Before, After: done.After,
-		Created: done.Created, Repeated: done.Repeated, Ref: ref})
+		Created: done.Created, Repeated: done.Repeated, Ref: ref, Rehearsed: !m.command.Execute})
 }
