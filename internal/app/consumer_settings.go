@@ -40,7 +40,7 @@ type LockSettings struct {
 
 // FlowSettings bound the work of one instance.
 type FlowSettings struct {
-	Workers            int           `env:"WORKERS" default:"2" help:"Transactions at a time. A second gets its batch ready while the first is written; more pay where the database is far away."`
+	Workers            int           `env:"WORKERS" default:"2" help:"Transactions at a time. A second writes its batch while the first commits; more pay where the database is far away."`
 	BatchSize          int           `env:"BATCH_SIZE" default:"1000" help:"Most orders in one transaction."`
 	BatchLines         int           `env:"BATCH_LINES" default:"4000" help:"Most order lines in one transaction."`
 	MaxWaiting         int           `env:"MAX_WAITING" default:"8000" help:"Most messages read and not yet taken by a worker."`

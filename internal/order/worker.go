@@ -71,7 +71,7 @@ func (f *Flow) handOver(ctx context.Context, b *batch) bool {
 //
 // Once the goods are locked against other instances, other workers may take
 // batches of the same goods: they join the lock, get ready, and wait in the
-// database for this transaction's rows. The goods are given back to other
+// ledger for this transaction's levels. The goods are given back to other
 // instances before the outcome is published: from the commit on, the next holder
 // reads what this transaction wrote.
 func (f *Flow) process(ctx context.Context, b *batch) {
