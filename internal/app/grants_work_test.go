@@ -130,6 +130,8 @@ func (n *tenant) ofMending(both []string) {
 		n.t.Fatal(err)
 	}
 	n.consume(n.databaseArgs("operator"), "stock", "add", "--findings="+findings)
+	wantParts(n.t, n.said.String(), "nothing was changed")
+	n.consume(n.databaseArgs("operator"), "stock", "add", "--findings="+findings, "--execute")
 	wantParts(n.t, n.said.String(), "order A-5: removed deduct 421 -3, added deduct 421 -1")
 	n.consume(both, "audit", "--log")
 }
