@@ -47,8 +47,8 @@ const (
 
 // tenure is goods that this instance keeps from the others: for several batches
 // in a row, and for those in flight together. Among the batches of one instance
-// the database's row locks decide who comes first; one that waits for another's
-// rows has everything else ready by then.
+// the ledger decides who comes first, and at last the database's row locks; one that
+// waits for another's levels has most of its writing done by then.
 type tenure struct {
 	since  time.Time     // of the first lease
 	keep   time.Duration // from since on
