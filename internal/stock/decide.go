@@ -2,23 +2,23 @@ package stock
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 )
 
 // Book is what a decision is made from: the part of the stock and of the known
-// orders that one batch touches, as it is, or will be, under the batch's locks. Deciding changes it, so that
-// a later request of the batch sees what an earlier one did.
+// orders that one batch touches, as it is, or will be, under the batch's locks.
 type Book struct {
 	// Levels holds the available stock of every goods of the batch that is in
-	// the catalogue. A goods that is missing here is unknown.
+	// the catalogue. A goods that is missing here is unknown. Deciding leaves here
+	// what is available after the batch.
 	Levels map[string]int64
 	// Versions holds the version that each of those levels had when it was read.
 	// Deciding does not change it: a batch is one transaction, and so one version.
 	Versions map[string]int64
-	// Records holds the known orders of the batch.
+	// Records holds the known orders of the batch. Deciding does not change it: what
+	// becomes of orders is in [Changes].
 	Records map[string]Record
 }
 
@@ -48,42 +48,27 @@ func (c *Changes) Empty() bool {
 // whole milliseconds): the same batch run again on the same book gives the same
 // changes, which is what makes it safe to run a transaction again.
 func (b *Book) Decide(reqs []Request, now time.Time) ([]Decision, Changes) {
-	lines := 0
+	d := newDecider(b, reqs, moment(now))
 	for i := range reqs {
-		lines += len(reqs[i].Lines)
-	}
-	d := decider{
-		book:      b,
-		now:       moment(now),
-		before:    make(map[string]int64, len(b.Levels)),
-		effects:   make([]effect, 0, len(reqs)),
-		byOrder:   make(map[string]int, len(reqs)),
-		movements: make([]Movement, 0, lines),
-	}
-	if b.Records == nil {
-		b.Records = make(map[string]Record, len(reqs))
-	}
-	decisions := make([]Decision, len(reqs))
-	for i := range reqs {
-		record, known := b.Records[reqs[i].Order]
-		switch {
+		record, known := d.standing(reqs[i].Order)
+		switch answer := &d.decisions[i]; {
 		case reqs[i].Action == Release && known:
-			decisions[i] = d.release(record)
+			d.release(answer, record)
 		case reqs[i].Action == Release:
-			decisions[i] = d.void(&reqs[i])
+			d.void(answer, &reqs[i])
 		case known:
-			decisions[i] = repeat(record, reqs[i].Lines)
+			*answer = repeat(record, reqs[i].Lines)
 		default:
-			decisions[i] = d.deduct(&reqs[i])
+			d.deduct(answer, &reqs[i])
 		}
 	}
-	return decisions, d.changes()
+	return d.decisions, d.changes()
 }
 
 // effect is what a batch did to one order.
 type effect struct {
-	record   Record
-	inserted bool // was not known before the batch
+	record   *Record // its standing one, which is in the last decision that changed it
+	inserted bool    // was not known before the batch
 	// The order's movements. An order is taken once and given back once at most.
 	taken, given span
 }
@@ -92,14 +77,71 @@ type effect struct {
 // empty when there was no such step.
 type span struct{ first, end int }
 
-// decider collects what one batch changes.
+// count is how much there is of one goods while a batch is decided.
+type count struct {
+	goods       string
+	before, now int64
+}
+
+// decider collects what one batch changes. A batch has thousands of orders, and deciding
+// holds up those behind it: records are kept once, in the answers, and each line looks its goods up once.
 type decider struct {
 	book      *Book
 	now       time.Time
-	before    map[string]int64 // level of each moved goods before the batch
+	decisions []Decision // one a request
+	counts    []count    // of the goods that were asked for
+	byGoods   map[string]int
+	places    []int // in counts, of the lines of the request at hand
 	effects   []effect
-	byOrder   map[string]int // index in effects
-	movements []Movement     // in the order they happened
+	byOrder   map[string]int
+	movements []Movement // in the order they happened
+}
+
+func newDecider(b *Book, reqs []Request, now time.Time) *decider {
+	lines := 0
+	for i := range reqs {
+		lines += len(reqs[i].Lines)
+	}
+	return &decider{
+		book:      b,
+		now:       now,
+		decisions: make([]Decision, len(reqs)),
+		counts:    make([]count, 0, len(b.Levels)),
+		byGoods:   make(map[string]int, len(b.Levels)),
+		effects:   make([]effect, 0, len(reqs)),
+		byOrder:   make(map[string]int, len(reqs)),
+		movements: make([]Movement, 0, lines),
+	}
+}
+
+// standing is what is known of an order, with what the batch has made of it.
+func (d *decider) standing(order string) (record Record, known bool) {
+	if i, ok := d.byOrder[order]; ok {
+		return *d.effects[i].record, true
+	}
+	record, known = d.book.Records[order]
+	return record, known
+}
+
+// find leaves in places where the goods of lines are counted, and returns those that are not in
+// the catalogue.
+func (d *decider) find(lines []Line) (unknown []string) {
+	d.places = d.places[:0]
+	for _, line := range lines {
+		place, ok := d.byGoods[line.Goods]
+		if !ok {
+			level, listed := d.book.Levels[line.Goods]
+			if !listed {
+				unknown = append(unknown, line.Goods)
+				continue
+			}
+			place = len(d.counts)
+			d.byGoods[line.Goods] = place
+			d.counts = append(d.counts, count{goods: line.Goods, before: level, now: level})
+		}
+		d.places = append(d.places, place)
+	}
+	return unknown
 }
 
 // repeat answers a deduction of an order that is known already. An order voided
@@ -114,101 +156,82 @@ func repeat(record Record, lines []Line) Decision {
 
 // deduct takes every line or nothing. Unknown goods come first: nothing may be
 // recorded about such an order, because the catalogue may only be late.
-func (d *decider) deduct(req *Request) Decision {
-	var unknown []string
+func (d *decider) deduct(answer *Decision, req *Request) {
+	if unknown := d.find(req.Lines); len(unknown) > 0 {
+		*answer = Decision{Verdict: UnknownGoods, Unknown: unknown}
+		return
+	}
 	var short []Shortage
-	for _, line := range req.Lines {
-		available, ok := d.book.Levels[line.Goods]
-		switch {
-		case !ok:
-			unknown = append(unknown, line.Goods)
-		case available < line.Num:
+	for i, line := range req.Lines {
+		if available := d.counts[d.places[i]].now; available < line.Num {
 			short = append(short, Shortage{Goods: line.Goods, Wanted: line.Num, Available: available})
 		}
 	}
-	if len(unknown) > 0 {
-		return Decision{Verdict: UnknownGoods, Unknown: unknown}
-	}
-	record := d.record(req, Deducted)
-	record.Lines = req.Lines
+	d.insert(answer, req, Deducted)
+	answer.Record.Lines = req.Lines
 	if len(short) > 0 {
-		record.State, record.Shortages = Rejected, short
-		d.keep(record, true)
-	} else {
-		d.keep(record, true).taken = d.move(req.Order, KindDeduct, req.Lines)
+		answer.Record.State, answer.Record.Shortages = Rejected, short
+		return
 	}
-	return Decision{Verdict: Applied, Record: record}
+	d.effects[len(d.effects)-1].taken = d.move(req.Order, KindDeduct, req.Lines)
 }
 
 // void leaves a tombstone for an order that was cancelled before it came.
-func (d *decider) void(req *Request) Decision {
-	record := d.record(req, Voided)
-	d.keep(record, true)
-	return Decision{Verdict: Applied, Record: record}
+func (d *decider) void(answer *Decision, req *Request) {
+	d.insert(answer, req, Voided)
 }
 
-// release gives back what a deducted order took. In every other state there is
-// nothing to give back.
-func (d *decider) release(record Record) Decision {
-	if record.State != Deducted {
-		return Decision{Verdict: Known, Record: record}
-	}
-	// Goods are never removed from the catalogue. If a row was removed by hand,
-	// giving back to a made-up level of zero would hide that.
-	var unknown []string
-	for _, line := range record.Lines {
-		if _, ok := d.book.Levels[line.Goods]; !ok {
-			unknown = append(unknown, line.Goods)
-		}
-	}
-	if len(unknown) > 0 {
-		return Decision{Verdict: UnknownGoods, Unknown: unknown}
-	}
-	record.State, record.ReleasedAt = Released, d.now
-	d.keep(record, false).given = d.move(record.Order, KindRelease, record.Lines)
-	return Decision{Verdict: Applied, Record: record}
-}
-
-func (d *decider) record(req *Request, state State) Record {
-	return Record{
+// insert answers with a record of an order that was not known.
+func (d *decider) insert(answer *Decision, req *Request, state State) {
+	answer.Verdict = Applied
+	answer.Record = Record{
 		Order:     req.Order,
 		State:     state,
 		Origin:    req.Origin,
 		Attempts:  req.Attempt,
 		DecidedAt: d.now,
 	}
+	d.byOrder[req.Order] = len(d.effects)
+	d.effects = append(d.effects, effect{record: &answer.Record, inserted: true})
 }
 
-// keep makes the record the order's standing one. An order that is inserted and
-// changed in one batch is still inserted once.
-func (d *decider) keep(record Record, inserted bool) *effect {
-	d.book.Records[record.Order] = record
+// release gives back what a deducted order took. In every other state there is
+// nothing to give back.
+func (d *decider) release(answer *Decision, record Record) {
+	if record.State != Deducted {
+		*answer = Decision{Verdict: Known, Record: record}
+		return
+	}
+	// Goods are never removed from the catalogue. If a row was removed by hand,
+	// giving back to a made-up level of zero would hide that.
+	if unknown := d.find(record.Lines); len(unknown) > 0 {
+		*answer = Decision{Verdict: UnknownGoods, Unknown: unknown}
+		return
+	}
+	record.State, record.ReleasedAt = Released, d.now
+	*answer = Decision{Verdict: Applied, Record: record}
 	i, again := d.byOrder[record.Order]
 	if !again {
 		i = len(d.effects)
 		d.byOrder[record.Order] = i
-		d.effects = append(d.effects, effect{inserted: inserted})
+		d.effects = append(d.effects, effect{})
 	}
-	d.effects[i].record = record
-	return &d.effects[i]
+	d.effects[i].record = &answer.Record // one that the batch has inserted still is inserted, once
+	d.effects[i].given = d.move(record.Order, KindRelease, record.Lines)
 }
 
-// move changes the levels of all lines, downwards for a deduction.
+// move changes the levels of all lines, which were found, downwards for a deduction.
 func (d *decider) move(ref string, kind Kind, lines []Line) span {
 	first := len(d.movements)
-	for _, line := range lines {
+	for i, line := range lines {
 		delta := line.Num
 		if kind == KindDeduct {
 			delta = -delta
 		}
-		level := d.book.Levels[line.Goods]
-		if _, moved := d.before[line.Goods]; !moved {
-			d.before[line.Goods] = level
-		}
-		level += delta
-		d.book.Levels[line.Goods] = level
+		c := &d.counts[d.places[i]]
+		c.now += delta
 		d.movements = append(d.movements, Movement{
-			Ref: ref, Goods: line.Goods, Kind: kind, Delta: delta, Balance: level, At: d.now,
+			Ref: ref, Goods: line.Goods, Kind: kind, Delta: delta, Balance: c.now, At: d.now,
 		})
 	}
 	return span{first, len(d.movements)}
@@ -227,9 +250,9 @@ func (d *decider) changes() Changes {
 			if c.Inserted == nil {
 				c.Inserted = make([]Record, 0, len(d.effects)-done)
 			}
-			c.Inserted = append(c.Inserted, e.record)
+			c.Inserted = append(c.Inserted, *e.record)
 		} else {
-			c.Updated = append(c.Updated, e.record)
+			c.Updated = append(c.Updated, *e.record)
 		}
 		mine := len(c.Movements)
 		c.Movements = append(c.Movements, d.movements[e.taken.first:e.taken.end]...)
@@ -238,17 +261,24 @@ func (d *decider) changes() Changes {
 			slices.SortFunc(c.Movements[mine:], compareMovements)
 		}
 	}
-	goods := slices.AppendSeq(make([]string, 0, len(d.before)), maps.Keys(d.before))
-	slices.Sort(goods)
-	for _, g := range goods {
-		if level := d.book.Levels[g]; level != d.before[g] {
-			c.Levels = append(c.Levels, Level{Goods: g, Available: level, UpdatedAt: d.now, Version: d.book.Versions[g] + 1})
-		}
-	}
+	c.Levels = d.levels()
 	return c
 }
 
-// sorted returns the places of the effects by order. (The effects are large.)
+// levels leaves the new ones in the book and returns them, in the order of their goods.
+func (d *decider) levels() []Level {
+	var levels []Level
+	for _, c := range d.counts {
+		if c.now != c.before {
+			d.book.Levels[c.goods] = c.now
+			levels = append(levels, Level{Goods: c.goods, Available: c.now, UpdatedAt: d.now, Version: d.book.Versions[c.goods] + 1})
+		}
+	}
+	slices.SortFunc(levels, func(a, b Level) int { return strings.Compare(a.Goods, b.Goods) })
+	return levels
+}
+
+// sorted returns the places of the effects by order.
 func (d *decider) sorted() []int {
 	places := make([]int, len(d.effects))
 	for i := range places {
