@@ -225,7 +225,7 @@ func BenchmarkOutcomeMessage(b *testing.B) {
 	o := benchOutcome(3)
 	b.ReportAllocs()
 	for b.Loop() {
-		if m := o.Message("orders.results", nil); len(m.Headers) != outcomeHeaders-1 {
+		if m := o.Message("orders.results", nil); len(m.Headers) != outcomeHeaders {
 			b.Fatal("headers are missing")
 		}
 	}

@@ -192,7 +192,7 @@ func (f *Flow) endOf(t *task) ([]Message, Settlement) {
 	if t.failure != nil {
 		return f.failed(t, t.failure)
 	}
-	switch d := &t.decision; d.Verdict {
+	switch d := t.decision; d.Verdict {
 	case stock.Applied, stock.Known:
 		outcome := OutcomeOf(t.event, d.Record)
 		s := Settlement{Outcome: string(d.Record.State)}

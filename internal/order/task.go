@@ -20,10 +20,10 @@ type task struct {
 	message  Message
 	delivery Delivery
 	event    Event
-	fault    error          // why the event cannot be used at all; nil for a good one
-	decision stock.Decision // what the ledger answered; set by the worker
-	failure  error          // why there is no decision; set by the worker
-	doubt    bool           // a COMMIT of it was never answered; set by the worker
+	fault    error           // why the event cannot be used at all; nil for a good one
+	decision *stock.Decision // what the ledger answered; set by the worker
+	failure  error           // why there is no decision; set by the worker
+	doubt    bool            // a COMMIT of it was never answered; set by the worker
 	marker   Marker
 	bytes    int       // what it costs while it waits
 	since    time.Time // when it was submitted, by the monotonic clock

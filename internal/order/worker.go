@@ -106,7 +106,7 @@ func (f *Flow) apply(ctx context.Context, h *hold, tasks []*task) {
 	decisions, err := f.transact(ctx, h, tasks)
 	if err == nil {
 		for i, t := range tasks {
-			t.decision = decisions[i]
+			t.decision = &decisions[i]
 		}
 		return
 	}
