@@ -18,7 +18,7 @@ type watermark struct {
 	window int // the most offsets begun and not yet below the mark
 
 	mu      sync.Mutex
-	room    chan struct{} // closed and replaced when the mark moves
+	room    chan struct{} // closed when the mark moves; nil while nobody waits for it
 	entries []entry       // begun, ascending; those before head are gone
 	head    int
 	next    int64 // the offset that may be committed
@@ -32,7 +32,7 @@ type entry struct {
 }
 
 func newWatermark(start int64, window int) *watermark {
-	return &watermark{window: window, room: make(chan struct{}), next: start}
+	return &watermark{window: window, next: start}
 }
 
 // begin notes that the message at offset is being worked on, since now, and that
@@ -47,6 +47,9 @@ func (w *watermark) begin(ctx context.Context, offset int64, now, appended time.
 			w.entries = append(w.entries, entry{offset: offset, since: now, appended: appended.UnixMilli()})
 			w.mu.Unlock()
 			return nil
+		}
+		if w.room == nil {
+			w.room = make(chan struct{})
 		}
 		room := w.room
 		w.mu.Unlock()
@@ -76,8 +79,10 @@ func (w *watermark) Done(offset int64) {
 		w.head++
 	}
 	w.compact()
-	close(w.room)
-	w.room = make(chan struct{})
+	if w.room != nil {
+		close(w.room)
+		w.room = nil
+	}
 }
 
 // compact moves the live entries to the front once most of the list is gone,
