@@ -40,8 +40,8 @@ type LockSettings struct {
 
 // FlowSettings bound the work of one instance.
 type FlowSettings struct {
-	Workers            int           `env:"WORKERS" default:"2" help:"Transactions at a time. A second writes its batch while the first commits; more pay where the database is far away."`
-	BatchSize          int           `env:"BATCH_SIZE" default:"1000" help:"Most orders in one transaction."`
+	Workers            int           `env:"WORKERS" default:"3" help:"Transactions at a time. The others write their batches while one commits; more pay where the database is far away."`
+	BatchSize          int           `env:"BATCH_SIZE" default:"2000" help:"Most orders in one transaction."`
 	BatchLines         int           `env:"BATCH_LINES" default:"4000" help:"Most order lines in one transaction."`
 	MaxWaiting         int           `env:"MAX_WAITING" default:"8000" help:"Most messages read and not yet taken by a worker."`
 	MaxWaitingBytes    int           `env:"MAX_WAITING_BYTES" default:"33554432" help:"Most bytes of them, and of all that is being worked on."`

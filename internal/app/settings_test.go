@@ -14,7 +14,7 @@ func TestDefaultSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Flow.Workers != 2 || s.Kafka.Brokers[0] != "localhost:9092" || len(s.Group.RetryAfter) != 3 {
+	if s.Flow.Workers != 3 || s.Kafka.Brokers[0] != "localhost:9092" || len(s.Group.RetryAfter) != 3 {
 		t.Errorf("the environment shows in the defaults: %+v", s)
 	}
 	if host, _, err := net.SplitHostPort(s.HTTP); err != nil || host != "localhost" {

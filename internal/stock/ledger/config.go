@@ -16,8 +16,8 @@ import (
 const (
 	defaultPort = "3306"
 
-	// DefaultMaxConns serves two workers, look-ups and the jobs beside them.
-	DefaultMaxConns = connsBeside + 2
+	// DefaultMaxConns serves three workers, look-ups and the jobs beside them.
+	DefaultMaxConns = connsBeside + 3
 
 	// connsBeside are for what is not orders: look-ups, jobs, the readiness probe.
 	connsBeside = 6

@@ -13,7 +13,7 @@ func TestWorkersHaveConnections(t *testing.T) {
 			t.Errorf("%d workers: %d connections at the most, want %d", workers, got, want)
 		}
 	}
-	if got := ConnsFor(2); got != DefaultMaxConns {
+	if got := ConnsFor(3); got != DefaultMaxConns {
 		t.Errorf("the default number of workers: %d connections, want the default, %d", got, DefaultMaxConns)
 	}
 }
