@@ -320,6 +320,18 @@ func TestPublishToAMissingTopic(t *testing.T) {
 // produce is the request that faults are about.
 var produce = []kmsg.Key{kmsg.Produce}
 
+// findTooLarge has what a request brings for a partition refused when text is part of it.
+func (k *kiosk) findTooLarge(text string) {
+	for n := range int32(kioskPartitions) {
+		k.cluster.Fault(kfake.Fault{Keys: produce, Partitions: []int32{n}, Err: kerr.MessageTooLarge, Count: -1, When: func(r kmsg.Request) bool {
+			request, ok := r.(*kmsg.ProduceRequest)
+			return ok && slices.ContainsFunc(request.Topics[0].Partitions, func(p kmsg.ProduceRequestTopicPartition) bool {
+				return p.Partition == n && strings.Contains(string(p.Records), text)
+			})
+		}})
+	}
+}
+
 func TestPublishWhenKafkaRefuses(t *testing.T) {
 	t.Parallel()
 
@@ -341,10 +353,7 @@ func TestPublishWhenKafkaRefuses(t *testing.T) {
 	t.Run("one message, the others of its batch arrive", func(t *testing.T) {
 		t.Parallel()
 		k := newFakeKiosk(t)
-		k.cluster.Fault(kfake.Fault{Keys: produce, Err: kerr.MessageTooLarge, Count: -1, When: func(r kmsg.Request) bool {
-			request, ok := r.(*kmsg.ProduceRequest)
-			return ok && strings.Contains(string(request.Topics[0].Partitions[0].Records), `"order_id":"A-7"`)
-		}})
+		k.findTooLarge(`"order_id":"A-7"`)
 		var want []string
 		for i := range 100 {
 			want = append(want, create(fmt.Sprint("A-", i), "421", 1))
@@ -367,10 +376,7 @@ func TestPublishWhenKafkaRefuses(t *testing.T) {
 	t.Run("many, but never many in a row, it goes on to the end", func(t *testing.T) {
 		t.Parallel()
 		k := newFakeKiosk(t)
-		k.cluster.Fault(kfake.Fault{Keys: produce, Err: kerr.MessageTooLarge, Count: -1, When: func(r kmsg.Request) bool {
-			request, ok := r.(*kmsg.ProduceRequest)
-			return ok && strings.Contains(string(request.Topics[0].Partitions[0].Records), `"goods_id":"large"`)
-		}})
+		k.findTooLarge(`"goods_id":"large"`)
 		var text strings.Builder
 		for i := range 3 * refusedMost {
 			goods := "small"
