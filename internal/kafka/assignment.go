@@ -20,6 +20,7 @@ type assignment struct {
 	generation *kafkago.Generation
 	flow       *order.Flow
 	partitions []*partition
+	inputs     *inputsFirst
 	committed  map[*partition]int64 // owned by the committer
 }
 
@@ -34,6 +35,13 @@ func (a *assignment) add(topic string, id int, offset int64) {
 		flow:     a.flow,
 		log:      c.log.With("topic", topic, "partition", id),
 		broke:    -1,
+		begin:    func(ctx context.Context) error { return ctx.Err() },
+		begun:    func() {},
+	}
+	if c.isTier(topic) {
+		p.begin = a.inputs.wait
+	} else {
+		p.begun = a.inputs.one()
 	}
 	a.partitions = append(a.partitions, p)
 	a.committed[p] = offset
@@ -52,6 +60,10 @@ func (a *assignment) run(take, work context.Context) error {
 	var readers, flow, commits sync.WaitGroup
 	for _, p := range a.partitions {
 		readers.Go(func() {
+			defer p.begun()
+			if p.begin(take) != nil {
+				return // told to stop
+			}
 			err := p.run(take)
 			if err != nil {
 				stopTaking(err)

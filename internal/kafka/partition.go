@@ -46,6 +46,10 @@ type partition struct {
 	flow     *order.Flow
 	log      *slog.Logger
 	broke    int64 // where an answer broke off, the last time one did
+
+	// begin returns when the partition may begin; begun is told that it has.
+	begin func(context.Context) error
+	begun func()
 }
 
 // errStopped: the flow takes no more messages.
@@ -110,6 +114,7 @@ func (p *partition) follow(ctx context.Context, next int64) (int64, error) {
 		return next, err
 	}
 	defer s.close()
+	p.begun()
 	s.wait = fetchWait
 	if next == kafkago.FirstOffset {
 		from, err := s.first()

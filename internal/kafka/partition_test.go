@@ -55,16 +55,16 @@ func (g fakeGroup) onFetchOf(answer func(*kmsg.FetchRequest) *kmsg.FetchResponse
 	})
 }
 
-// refuseBounds answers n questions for the bounds of a log with an error.
+// refuseBounds answers n questions for the bounds of the group's topic with an error.
 func (g fakeGroup) refuseBounds(n int32) (left *atomic.Int32) {
 	left = new(atomic.Int32)
 	left.Store(n)
 	g.cluster.ControlKey(int16(kmsg.ListOffsets), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		g.cluster.KeepControl()
-		if left.Add(-1) < 0 {
+		req, _ := r.(*kmsg.ListOffsetsRequest)
+		if req.Topics[0].Topic != g.topic || left.Add(-1) < 0 {
 			return nil, nil, false
 		}
-		req, _ := r.(*kmsg.ListOffsetsRequest)
 		res, _ := req.ResponseKind().(*kmsg.ListOffsetsResponse)
 		for _, t := range req.Topics {
 			topic := kmsg.NewListOffsetsResponseTopic()
