@@ -34,11 +34,21 @@ var busyErrors = map[uint16]bool{
 	4025: true, // MariaDB: the same
 }
 
+// systemErrors: errors of smaller numbers are not about SQL. The server passes on what
+// its operating system has refused it: to make, write or open a file, memory. A full disk
+// is error 3 where a transaction needs a temporary file.
+const systemErrors = 1000
+
 // unavailableErrors: the server, or our account on it, cannot serve anybody.
 var unavailableErrors = map[uint16]bool{
+	1004: true, // cannot make a file
+	1016: true, // cannot open a file
 	1021: true, // disk full
+	1023: true, // error closing a file
+	1024: true, // error reading a file
 	1026: true, // error writing a file
 	1030: true, // error from the storage engine, which is how disk errors often arrive
+	1036: true, // the table can only be read, as after an error of its disk
 	1037: true, // out of memory
 	1038: true, // out of sort memory
 	1040: true, // too many connections
@@ -51,7 +61,7 @@ var unavailableErrors = map[uint16]bool{
 	1049: true, // no such database
 	1053: true, // shutting down
 	1054: true, // unknown column: the migrations are behind or ahead
-	1114: true, // table full
+	1114: true, // table full, which is how InnoDB calls a full disk
 	1129: true, // our address is blocked
 	1130: true, // our address is not allowed
 	1142: true, // no right to the table
@@ -71,7 +81,7 @@ var unavailableErrors = map[uint16]bool{
 	1226: true, // the user is over one of its limits
 	1227: true, // access denied
 	1290: true, // --read-only
-	1598: true, // the binary log cannot record it
+	1598: true, // the binary log cannot be written; the server may end
 	1637: true, // too many transactions at once
 	1665: true, // statement-based binary log cannot record READ COMMITTED
 	1698: true, // access denied (authentication plugin)
@@ -139,7 +149,7 @@ func classifyMySQL(err error, committing bool) error {
 		return stock.ErrBusy
 	case server.Number == packetTooLarge:
 		return nil
-	case unavailableErrors[server.Number] || string(server.SQLState[:2]) == sqlStateConnection:
+	case server.Number < systemErrors || unavailableErrors[server.Number] || string(server.SQLState[:2]) == sqlStateConnection:
 		return stock.ErrUnavailable
 	}
 	return nil
