@@ -70,7 +70,7 @@ secure_print_env() {
 secure_addresses_of() {
 	local name all=
 	for name in "${servers[@]}"; do
-		if [[ $(kind_of "$name") == "$1" ]] && recorded "$name"; then
+		if [[ $(kind_of "$name") == "$1" ]] && recorded "$name" && ! has_own_disk "$name"; then
 			all+=,127.0.0.1:$(secure_port_of "$name")
 		fi
 	done
