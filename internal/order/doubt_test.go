@@ -3,6 +3,7 @@ package order
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,6 +43,54 @@ func TestRowsHeldForLong(t *testing.T) {
 			i.drained(t)
 			if i.settled != 10 || i.retried != 0 || len(i.paused) != 0 {
 				t.Errorf("settled %d of 10, %d by a retry; still paused: %v", i.settled, i.retried, i.paused)
+			}
+		})
+	})
+
+	t.Run("by a COMMIT of another worker that was never answered", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			hangs := time.Now().Add(10 * time.Minute)
+			var first atomic.Bool
+			ledger := ledgerFunc(func(ctx context.Context, r []stock.Request) ([]stock.Decision, error) {
+				switch {
+				case first.CompareAndSwap(false, true):
+					return nil, stock.ErrUnknownCommit
+				case time.Now().Before(hangs):
+					return nil, stock.ErrRowsLocked
+				}
+				return deductAll(ctx, r)
+			})
+			i := newInstance(ledger, newLockTable(), 2, nil)
+			i.submit(t, "1", "hot")
+			i.submit(t, "2", "hot")
+			i.start(t.Context())
+			i.drained(t)
+			if i.settled != 2 || i.retried != 0 || len(i.paused) != 0 {
+				t.Errorf("settled %d of 2, %d by a retry; still paused: %v", i.settled, i.retried, i.paused)
+			}
+			if left := i.doubts.Load(); left != 0 {
+				t.Errorf("%d tasks are in doubt", left)
+			}
+		})
+	})
+
+	t.Run("by somebody else", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			free := time.Now().Add(10 * time.Minute)
+			ledger := ledgerFunc(func(ctx context.Context, r []stock.Request) ([]stock.Decision, error) {
+				if time.Now().Before(free) {
+					return nil, stock.ErrRowsLocked
+				}
+				return deductAll(ctx, r)
+			})
+			i := newInstance(ledger, newLockTable(), 2, nil)
+			i.submit(t, "1", "hot")
+			i.start(t.Context())
+			i.drained(t)
+			if i.retried != 1 {
+				t.Errorf("%d orders went to a retry tier, want the one that was in nobody's doubt", i.retried)
 			}
 		})
 	})

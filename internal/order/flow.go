@@ -122,6 +122,7 @@ type Flow struct {
 	unlocking sync.WaitGroup // tenures that are being given back
 	busy      atomic.Int32   // workers that hold a batch
 	inFlight  atomic.Int64   // events submitted and not yet settled
+	doubts    atomic.Int32   // tasks of which a COMMIT was never answered
 }
 
 // NewFlow returns a flow that takes events once Run is called.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"orderconsumer/internal/stock"
@@ -78,6 +77,7 @@ func (f *Flow) process(ctx context.Context, b *batch) {
 	h := f.hold(ctx, b)
 	defer h.leave(ctx, false)
 	f.sched.freeGoods(b)
+	defer f.cleared(b.tasks)
 	f.apply(ctx, h, undecided(b.tasks))
 }
 
@@ -140,9 +140,8 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 			return nil, ctx.Err()
 		}
 		fate, why := Classify(err)
-		doubt := inDoubt(tasks, err)
-		if doubt && again+1 >= againMost && errors.Is(err, stock.ErrRowsLocked) {
-			// The COMMIT that was not answered may be what holds the rows.
+		if f.inDoubt(tasks, err) && again+1 >= againMost && errors.Is(err, stock.ErrRowsLocked) {
+			// A COMMIT that was not answered may be what holds the rows.
 			fate, why = Pause, DependencyDatabase
 		}
 		switch fate {
@@ -171,16 +170,29 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 	}
 }
 
-// inDoubt reports whether what became of the tasks is known to nobody but the
-// database: after this error, or after an earlier one, which a batch that is halved
-// leaves to its halves.
-func inDoubt(tasks []*task, err error) bool {
+// inDoubt reports whether what became of tasks of this flow is known to nobody but the
+// database: of those of a transaction that failed with err, or of others. A COMMIT that
+// hangs, as while the server's disk is full, keeps its rows from every batch.
+func (f *Flow) inDoubt(tasks []*task, err error) bool {
 	if errors.Is(err, stock.ErrUnknownCommit) {
 		for _, t := range tasks {
-			t.doubt = true
+			if !t.doubt {
+				t.doubt = true
+				f.doubts.Add(1)
+			}
 		}
 	}
-	return slices.ContainsFunc(tasks, func(t *task) bool { return t.doubt })
+	return f.doubts.Load() > 0
+}
+
+// cleared notes that tasks are in doubt no more.
+func (f *Flow) cleared(tasks []*task) {
+	for _, t := range tasks {
+		if t.doubt {
+			t.doubt = false
+			f.doubts.Add(-1)
+		}
+	}
 }
 
 // attempt runs the transaction once, no longer than TransactionTimeout and no
