@@ -20,7 +20,9 @@ Written by ` + "`scripts/faults page`" + ` from what it has measured. Every row 
 under load. Then everything heals, the backlog drains, and everything that was published is held against the log
 and the database, row by row (` + "`internal/proof`" + `): an order that was lost, doubled, oversold, or answered wrongly breaks
 the row. ` + "`scripts/faults list`" + ` shows the rows, ` + "`scripts/faults run NAME...`" + ` plays some, ` + "`scripts/faults short`" + ` those
-that are played before a change lands.
+that are played before a change lands. The rows of a full disk start a database of their own (` + "`scripts/servers up mysql2`" + `) with its
+data, logs and temporary files on a file system of 400 MB that is mounted for them and gone afterwards. That takes root: where nothing
+can be mounted (` + "`scripts/servers mountable`" + ` says why) they say so and are left out.
 
 Consumers had a session timeout of 6 s, a lock of 3 s and retry tiers of 1, 3 and 8 s; each order comes twice
 with a chance of 2 %, is cancelled with 3 %, and one event in 200 is broken. A takeover ends when every partition has settled
@@ -47,6 +49,11 @@ What they found was mended and the row played again; the totals above hold that 
   counts as reached now.
 - ` + "`too-few-files`" + `: an instance that may have 12 files open ended with "an unexpected server error" and was sent to look at the
   brokers. It refuses to start now, and says what is missing; one that has hardly enough warns.
+- ` + "`disk-full-backlog`" + `: to a transaction that needs a temporary file a full disk is error 3, "error writing file", which counted as
+  the orders' own: batches were halved, and an order that needs such a file by itself would have gone to the retry tiers and in the end
+  to the dead letters. What the operating system refuses the server is the database's fault now.
+- ` + "`disk-full`" + `: a COMMIT that waits for space keeps its rows. Orders of another batch of the same instance that wanted these went to a
+  retry tier after six lock waits. Now none do while the answer to a COMMIT of this process is missing.
 
 `
 

@@ -26,6 +26,10 @@ type Row struct {
 	Short bool
 	// Long rows are played only when they are named.
 	Long bool
+	// Disk names the server that the row has for a database, beside the one that
+	// others have: with a file system of its own, of which nothing is left
+	// afterwards. Empty: the one that there is.
+	Disk string
 	// Elsewhere says where the row is covered when it cannot be played here.
 	Elsewhere string
 
@@ -73,7 +77,7 @@ var ErrNoSuchRow = errors.New("there is no such row")
 
 // Rows are all rows, in the order of the matrix.
 func Rows() []Row {
-	rows := slices.Concat(consumerRows(), kafkaRows(), redisRows(), databaseRows(), inputRows(), loadRows(), longRows())
+	rows := slices.Concat(consumerRows(), kafkaRows(), redisRows(), databaseRows(), diskRows(), inputRows(), loadRows(), longRows())
 	slices.SortStableFunc(rows, func(a, b Row) int { return a.Number - b.Number })
 	return rows
 }

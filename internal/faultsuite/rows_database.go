@@ -32,7 +32,6 @@ func databaseRows() []Row {
 		{Number: 37, Name: "read-only", Fault: "super_read_only for 8 s", Expect: "work stands still: nothing goes to retry topics", play: playReadOnly},
 		{Number: 37, Name: "no-connections", Fault: "max_connections=1 and every connection killed, 8 s", Expect: "work stands still: nothing goes to retry topics",
 			play: playNoConnections},
-		{Number: 37, Name: "disk-full", Fault: "disk full", Elsewhere: "needs a file system of its own; the error's class is tested in internal/stock/ledger"},
 		{Number: 40, Name: "hanging-statements", Fault: "LOCK TABLES for 15 s: every transaction hangs", Expect: "given up and run again; no consumer hangs",
 			play: playHanging},
 	}

@@ -108,6 +108,24 @@ func (s *Servers) Up(ctx context.Context, names ...string) error {
 	return s.run(ctx, append([]string{"up"}, names...)...)
 }
 
+// Purge stops servers and takes their data away.
+func (s *Servers) Purge(ctx context.Context, names ...string) error {
+	return s.run(ctx, append([]string{"down", "--purge"}, names...)...)
+}
+
+// Mountable says why a server cannot have a file system of its own on this machine;
+// nil if it can.
+func (s *Servers) Mountable(ctx context.Context) error { return s.run(ctx, "mountable") }
+
+// address is where a server listens.
+func (s *Servers) address(name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(s.Folder, name, "port"))
+	if err != nil {
+		return "", fmt.Errorf("server %s: %w", name, err)
+	}
+	return net.JoinHostPort("127.0.0.1", strings.TrimSpace(string(text))), nil
+}
+
 // KafkaTool runs one of Kafka's own tools.
 func (s *Servers) KafkaTool(ctx context.Context, class string, args ...string) error {
 	return s.run(ctx, append([]string{"kafka-tool", "org.apache.kafka.tools." + class}, args...)...)
@@ -128,7 +146,7 @@ func (s *Servers) run(ctx context.Context, args ...string) error {
 // Names are the servers that were started.
 func (s *Servers) Names() []string {
 	var names []string
-	for _, name := range []string{"kafka", "kafka2", "kafka3", "mysql", "mariadb", "redis", "redis2", "redis3"} {
+	for _, name := range []string{"kafka", "kafka2", "kafka3", "mysql", "mysql2", "mariadb", "mariadb2", "redis", "redis2", "redis3"} {
 		if _, err := os.Stat(filepath.Join(s.Folder, name, "pid")); err == nil {
 			names = append(names, name)
 		}

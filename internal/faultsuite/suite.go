@@ -76,17 +76,24 @@ func New(cfg Config) (*Suite, error) {
 // Close gives back what the suite holds.
 func (s *Suite) Close() { _ = s.admin.Close() }
 
+// ErrNotHere is wrapped by the error of Check when the machine is to blame, not the
+// servers.
+var ErrNotHere = errors.New("this machine does not let it be played")
+
 // Check says why a row cannot be played on these servers; nil if it can.
-func (s *Suite) Check(row Row) error {
+func (s *Suite) Check(ctx context.Context, row Row) error {
 	switch {
 	case row.Elsewhere != "":
 		return fmt.Errorf("row %s cannot be played here: %s", row.Name, row.Elsewhere)
 	case row.Brokers != 0 && row.Brokers != len(s.Brokers):
 		return fmt.Errorf("row %s needs %d brokers, there are %d; next: scripts/servers down --purge kafka kafka2 kafka3; scripts/servers up --kafka-brokers %d",
 			row.Name, row.Brokers, len(s.Brokers), row.Brokers)
-	default:
-		return nil
+	case row.Disk != "":
+		if err := s.Servers.Mountable(ctx); err != nil {
+			return fmt.Errorf("row %s: %w: %w", row.Name, ErrNotHere, err)
+		}
 	}
+	return nil
 }
 
 // settings of the consumers of every row.
@@ -110,7 +117,7 @@ func retryAfter() []time.Duration {
 // again when it returns, whatever happened.
 func (s *Suite) Play(ctx context.Context, row Row) *Result {
 	result := &Result{Number: row.Number, Row: row.Name, At: time.Now().UTC().Truncate(time.Second), Seed: s.seed()}
-	err := s.play(ctx, row, result)
+	err := s.playOn(ctx, row, result)
 	if err != nil {
 		result.Error = err.Error()
 	}
@@ -136,6 +143,25 @@ func (s *Suite) replication() int {
 		return 1
 	}
 	return 3
+}
+
+// playOn plays a row on the database it wants.
+func (s *Suite) playOn(ctx context.Context, row Row, result *Result) (err error) {
+	if row.Disk == "" {
+		return s.play(ctx, row, result)
+	}
+	defer func() { err = errors.Join(err, s.Servers.Purge(context.WithoutCancel(ctx), row.Disk)) }()
+	err = s.Servers.Up(ctx, row.Disk)
+	if err != nil {
+		return err
+	}
+	at, err := s.Servers.address(row.Disk)
+	if err != nil {
+		return err
+	}
+	other := *s
+	other.DatabaseURL = withAddress(s.DatabaseURL, at)
+	return other.play(ctx, row, result)
 }
 
 func (s *Suite) play(ctx context.Context, row Row, result *Result) (err error) {
