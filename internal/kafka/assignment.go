@@ -35,6 +35,7 @@ func (a *assignment) add(topic string, id int, offset int64) {
 		flow:     a.flow,
 		log:      c.log.With("topic", topic, "partition", id),
 		broke:    -1,
+		slipped:  -1,
 		begin:    func(ctx context.Context) error { return ctx.Err() },
 		begun:    func() {},
 	}

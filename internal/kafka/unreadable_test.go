@@ -118,6 +118,37 @@ func TestAStreamThatIsNotUnderstoodGivesWayToASingleStep(t *testing.T) {
 	}
 }
 
+// TestAClientThatLosesItsPlaceGoesOnAtOnce: a broker that reads messages which were
+// committed after it noted the log's end sends them as what comes behind the end.
+func TestAClientThatLosesItsPlaceGoesOnAtOnce(t *testing.T) {
+	t.Parallel()
+	g := newFakeGroup(t)
+	lines := make(logLines, 100)
+	g.log = lines
+	g.send("a")
+	var met atomic.Int32
+	g.onFetch(func(offset int64) *kmsg.FetchResponseTopicPartition {
+		if offset == 1 && met.Add(1) == 1 {
+			return made(1, batchAt(1, "b"))
+		}
+		return nil
+	})
+	m := g.join()
+	close(m.free)
+	wait(t, "a transaction", m.reached)
+	g.send("b")
+	wait(t, "the next transaction", m.reached)
+	m.stop()
+	if met.Load() < 2 {
+		t.Error("the client has not lost its place")
+	}
+	for range len(lines) {
+		if line := <-lines; strings.Contains(line, "fetch failed") {
+			t.Error("it rested:", line)
+		}
+	}
+}
+
 // TestWhatCannotBeDecodedIsNotPassedOver: it may be an order. The partition stands
 // still, and the log has all that is needed to look at it and to decide.
 func TestWhatCannotBeDecodedIsNotPassedOver(t *testing.T) {
