@@ -116,3 +116,33 @@ func TestRowsHeldForLong(t *testing.T) {
 		}
 	})
 }
+
+// TestLockedRowsCountFromTheEndOfADoubt: what was met while a COMMIT was not answered is no
+// attempt of the order.
+func TestLockedRowsCountFromTheEndOfADoubt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hangs := time.Now().Add(10 * time.Minute)
+		var sent atomic.Bool
+		var after atomic.Int32
+		ledger := ledgerFunc(func(ctx context.Context, r []stock.Request) ([]stock.Decision, error) {
+			inDoubt := r[0].Order == "1"
+			switch {
+			case inDoubt && sent.CompareAndSwap(false, true):
+				return nil, stock.ErrUnknownCommit
+			case time.Now().Before(hangs), !inDoubt && after.Add(1) < againMost:
+				return nil, stock.ErrRowsLocked
+			}
+			return deductAll(ctx, r)
+		})
+		i := newInstance(ledger, newLockTable(), 2, nil)
+		i.submit(t, "1", "a")
+		i.start(t.Context())
+		synctest.Wait()
+		i.submit(t, "2", "b")
+		i.drained(t)
+		if i.settled != 2 || i.retried != 0 || after.Load() != againMost {
+			t.Errorf("settled %d of 2, %d by a retry, after %d lock waits", i.settled, i.retried, after.Load())
+		}
+	})
+}

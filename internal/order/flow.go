@@ -74,8 +74,8 @@ type FlowConfig struct {
 	// Group is the consumer group, named in retries and dead letters.
 	Group string
 	// Workers is the number of transactions at a time. Those of the same goods
-	// wait for each other in the ledger, with most of the work done: the second
-	// uses the time in which the first is locked, sent and flushed. More help
+	// wait for each other in the ledger, with most of the work done: the others
+	// use the time in which one is locked, sent and flushed. More than three help
 	// where the database is far away.
 	Workers   int
 	Scheduler SchedulerConfig

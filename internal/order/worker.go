@@ -143,6 +143,7 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 		if f.inDoubt(tasks, err) && again+1 >= againMost && errors.Is(err, stock.ErrRowsLocked) {
 			// A COMMIT that was not answered may be what holds the rows.
 			fate, why = Pause, DependencyDatabase
+			again = 0 // when it is known what became of it, locked rows count from there
 		}
 		switch fate {
 		case Again:

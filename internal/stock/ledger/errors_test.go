@@ -47,6 +47,8 @@ func TestTranslate(t *testing.T) {
 		{"disk full, temporary file", server(3, "HY000"), stock.ErrUnavailable, stock.ErrUnknownCommit},
 		{"disk full, cannot make a file", server(1, "HY000"), stock.ErrUnavailable, stock.ErrUnknownCommit},
 		{"disk full, InnoDB", server(1114, "HY000"), stock.ErrUnavailable, stock.ErrUnknownCommit},
+		{"a temporary table on a full disk", server(1034, "HY000"), stock.ErrUnavailable, stock.ErrUnknownCommit},
+		{"no row can be logged", server(1534, "HY000"), stock.ErrUnavailable, stock.ErrUnknownCommit},
 		{"disk failed, table can only be read", server(1036, "HY000"), stock.ErrUnavailable, stock.ErrUnknownCommit},
 		{"file read failed", server(1024, "HY000"), stock.ErrUnavailable, stock.ErrUnknownCommit},
 		{"file write failed", server(1026, "HY000"), stock.ErrUnavailable, stock.ErrUnknownCommit},

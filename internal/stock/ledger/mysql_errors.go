@@ -57,6 +57,7 @@ var unavailableErrors = map[uint16]bool{
 	1043: true, // bad handshake
 	1044: true, // no access to the database
 	1045: true, // wrong user or password
+	1034: true, // MariaDB: index file broken, which is what a temporary table says of a full disk
 	1046: true, // no database selected
 	1049: true, // no such database
 	1053: true, // shutting down
@@ -81,6 +82,7 @@ var unavailableErrors = map[uint16]bool{
 	1226: true, // the user is over one of its limits
 	1227: true, // access denied
 	1290: true, // --read-only
+	1534: true, // a row cannot be written to the binary log
 	1598: true, // the binary log cannot be written; the server may end
 	1637: true, // too many transactions at once
 	1665: true, // statement-based binary log cannot record READ COMMITTED
