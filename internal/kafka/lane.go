@@ -87,7 +87,8 @@ func (c *Client) everyLane(ctx context.Context, topics []string) (all []lane, fi
 		}
 		for n, partition := range partitions {
 			all = append(all, lane{topic: topic, partition: int32(n), leader: partition.LeaderID, limit: publishBytes}) //nolint:gosec // Kafka's own number
-			if partition.LeaderID < 0 {
+			// One that is missing or has no leader would take along all that goes to its broker.
+			if partition.LeaderID < 0 || partition.PartitionIndex != int32(n) { //nolint:gosec // Kafka's own number
 				all[len(all)-1].refuse(kafkago.LeaderNotAvailable)
 			}
 		}
@@ -178,6 +179,9 @@ func leftOver(messages []order.Message, lanes []lane) (unconfirmed []order.Messa
 	}
 	if n == 0 {
 		return nil, false, nil
+	}
+	if err == nil {
+		err = errUnanswered // or they would be taken for confirmed
 	}
 	unconfirmed = make([]order.Message, 0, n)
 	for i := range missing {

@@ -99,9 +99,10 @@ func (p *partition) run(ctx context.Context) error {
 // comes in an answer that says that the log ends where it was asked to begin. The
 // client takes that for an empty one, leaves its messages on the connection, and finds them
 // where the next answer should begin (kafka-go issue 1188). On a busy topic that happens
-// every few seconds. Twice at one place it is something else.
+// every few seconds. What it finds makes no sense, or, where the messages' first offset is the
+// number of the question, an answer without an end. Twice at one place it is something else.
 func (p *partition) slips(next int64, err error) bool {
-	if !errors.Is(err, io.ErrNoProgress) || p.slipped == next {
+	if !errors.Is(err, io.ErrNoProgress) && !errors.Is(err, io.ErrUnexpectedEOF) || p.slipped == next {
 		return false
 	}
 	p.slipped = next

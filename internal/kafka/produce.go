@@ -25,9 +25,10 @@ const (
 	// input could not be dead-lettered.
 	publishAlone = publishBytes / 2
 	aloneBytes   = 4 << 20
-	// requestBytes bounds all sets of one request together: what is in memory twice
-	// while it is sent.
-	requestBytes = aloneBytes
+	// requestBytes bounds all sets of one request together, but for one that is larger alone:
+	// what is in memory twice while it is sent, and what a slow link has to carry
+	// before publishTimeout is over.
+	requestBytes = 1 << 20
 	// recordBytes and headerBytes are the most that a record and a header take
 	// beside what stands in them: their lengths, and the record's time and number.
 	recordBytes = 32
@@ -44,12 +45,12 @@ type set struct {
 	bytes int
 }
 
-// send sends what the lanes of one broker have, in one request if it is not too
-// much for one. Of each lane one set is under way at a time, and behind one that was
+// send sends what the lanes of one broker have, in requests of at most so many bytes,
+// or of one set. Of each lane one set is under way at a time, and behind one that was
 // refused comes no other: the next try would append it behind those.
-func (c *Client) send(ctx context.Context, lanes []*lane) {
+func (c *Client) send(ctx context.Context, lanes []*lane, most int) {
 	for {
-		sets := nextSets(lanes)
+		sets := nextSets(lanes, most)
 		if len(sets) == 0 {
 			return
 		}
@@ -70,9 +71,8 @@ func (c *Client) send(ctx context.Context, lanes []*lane) {
 }
 
 // nextSets are those of the next request.
-func nextSets(lanes []*lane) []set {
+func nextSets(lanes []*lane, room int) []set {
 	sets := make([]set, 0, len(lanes))
-	room := requestBytes
 	for _, l := range lanes {
 		n, bytes := l.next()
 		if n == 0 {

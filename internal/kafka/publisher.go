@@ -101,9 +101,12 @@ func (p *Publisher) publish(ctx context.Context, messages []order.Message) (unco
 	}
 	defer p.underWay.Done()
 	unconfirmed = messages
-	for try := 1; ; try++ {
+	for try, most := 1, requestBytes; ; try++ {
 		var again bool
-		unconfirmed, again, err = p.try(ctx, unconfirmed)
+		unconfirmed, again, err = p.try(ctx, unconfirmed, most)
+		// What does not get through at once may in pieces: something on the way may close
+		// connections for large requests, or be too slow for them.
+		most = oneSet
 		// What the brokers said is worth more than that the wait was cut short.
 		if !again || try == publishTries || sleep(ctx, time.Duration(try*try)*publishRest) != nil {
 			return unconfirmed, err
@@ -111,10 +114,13 @@ func (p *Publisher) publish(ctx context.Context, messages []order.Message) (unco
 	}
 }
 
-// try sends every message once. It returns those that were not confirmed, in their
+// oneSet, as the most bytes of a request, has each set sent in a request of its own.
+const oneSet = 0
+
+// try sends every message once, in requests of at most so many bytes. It returns those that were not confirmed, in their
 // order, and one of the reasons; again is true when another try may help any of
 // them.
-func (p *Publisher) try(ctx context.Context, messages []order.Message) (unconfirmed []order.Message, again bool, err error) {
+func (p *Publisher) try(ctx context.Context, messages []order.Message, most int) (unconfirmed []order.Message, again bool, err error) {
 	lanes, err := p.client.lanes(ctx, messages)
 	if err != nil {
 		return messages, true, err
@@ -128,10 +134,10 @@ func (p *Publisher) try(ctx context.Context, messages []order.Message) (unconfir
 	var brokers sync.WaitGroup
 	for _, its := range byLeader {
 		if len(byLeader) == 1 {
-			p.client.send(ctx, its)
+			p.client.send(ctx, its, most)
 			break
 		}
-		brokers.Go(func() { p.client.send(ctx, its) })
+		brokers.Go(func() { p.client.send(ctx, its, most) })
 	}
 	brokers.Wait()
 	return leftOver(messages, lanes)

@@ -122,25 +122,28 @@ func TestAStreamThatIsNotUnderstoodGivesWayToASingleStep(t *testing.T) {
 // committed after it noted the log's end sends them as what comes behind the end.
 func TestAClientThatLosesItsPlaceGoesOnAtOnce(t *testing.T) {
 	t.Parallel()
+	const places = 8 // one of them is the number of the next question, too
 	g := newFakeGroup(t)
 	lines := make(logLines, 100)
 	g.log = lines
-	g.send("a")
-	var met atomic.Int32
+	var met [places]atomic.Int32
 	g.onFetch(func(offset int64) *kmsg.FetchResponseTopicPartition {
-		if offset == 1 && met.Add(1) == 1 {
-			return made(1, batchAt(1, "b"))
+		if offset < places && met[offset].Add(1) == 1 {
+			return made(offset, batchAt(offset, "b"))
 		}
 		return nil
 	})
 	m := g.join()
 	close(m.free)
-	wait(t, "a transaction", m.reached)
-	g.send("b")
-	wait(t, "the next transaction", m.reached)
+	for n := range places {
+		g.send(fmt.Sprint("k", n))
+		wait(t, "a transaction", m.reached)
+	}
 	m.stop()
-	if met.Load() < 2 {
-		t.Error("the client has not lost its place")
+	for offset := range met {
+		if met[offset].Load() < 2 {
+			t.Errorf("at %d the client has not lost its place", offset)
+		}
 	}
 	for range len(lines) {
 		if line := <-lines; strings.Contains(line, "fetch failed") {
