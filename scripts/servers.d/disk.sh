@@ -23,39 +23,71 @@ own_disk_arguments() {
 	printf '%s\n' "--tmpdir=$dir/$1/disk/tmp"
 }
 
-mounted() { grep -qsF " $dir/$1/disk " /proc/self/mounts; }
+mounted() { mountpoint -q "$dir/$1/disk"; }
 
 # mount_disk NAME
 mount_disk() {
+	local why
 	! mounted "$1" || return 0
-	make_disk "$dir/$1" "$disk_megabytes" || die "$1 has its data on a file system of its own, and none can be mounted; next: be root, with the right to mount"
+	why=$(make_disk "$dir/$1" "$disk_megabytes" 2>&1) ||
+		die "$1 has its data on a file system of its own, and none can be mounted: $(one_line "$why")"
 }
 
-# make_disk FOLDER MEGABYTES: what is in the file already stays.
+one_line() { echo "${1//$'\n'/; }"; }
+
+# make_disk FOLDER MEGABYTES: what is in the file already stays. Says what is missing when it fails.
 make_disk() {
 	local PATH=$PATH:/usr/sbin:/sbin
-	mkdir -p "$1/disk"
-	if [[ ! -s $1/disk.ext4 ]]; then
-		{ truncate -s "$2M" "$1/disk.ext4" && mkfs.ext4 -q -m 0 -F "$1/disk.ext4"; } || return
+	mkdir -p "$1/disk" || return
+	if [[ ! -e $1/disk.ext4 ]]; then
+		# Under its own name there is never a file without a file system, whenever this is interrupted.
+		rm -f "$1/disk.part"
+		if ! { truncate -s "$2M" "$1/disk.part" && mkfs.ext4 -q -m 0 -F "$1/disk.part" && mv "$1/disk.part" "$1/disk.ext4"; }; then
+			say "next: mkfs.ext4 (Debian's package e2fsprogs) has to make a file system of $2 MB in $1"
+			return 1
+		fi
 	fi
-	mount -o loop "$1/disk.ext4" "$1/disk"
+	mount -o loop "$1/disk.ext4" "$1/disk" && return
+	if ((EUID != 0)); then
+		say 'next: be root'
+	else
+		say 'next: let this machine mount: in a container that takes CAP_SYS_ADMIN and loop devices'
+	fi
+	return 1
 }
 
 # unmount_disk NAME: nothing is left of it but the file. A server that was killed may keep it for a moment.
 unmount_disk() {
-	local tries=50
+	local tries=50 why
 	while mounted "$1"; do
-		! umount "$dir/$1/disk" 2>/dev/null || return 0
-		((tries-- > 0)) || die "$dir/$1/disk cannot be unmounted: $(umount "$dir/$1/disk" 2>&1)"
+		! why=$(umount "$dir/$1/disk" 2>&1) || continue
+		((tries-- > 0)) || die "$dir/$1/disk cannot be unmounted: $(one_line "$why")"
 		sleep 0.1
 	done
 }
 
+# remove NAME: its folder with all that is in it, but never what is mounted there and may be somebody else's.
+remove() {
+	local at below=()
+	while read -r _ _ _ _ at _; do
+		printf -v at %b "$at" # the kernel writes a space as \040
+		[[ $at/ != "$dir/$1"/* ]] || below+=("$at")
+	done </proc/self/mountinfo
+	((${#below[@]} == 0)) || die "$dir/$1 is not removed, something is mounted there; next: umount '${below[-1]}'"
+	rm -rf "${dir:?}/$1"
+}
+
+# forget_trial: what mountable has tried out.
+forget_trial() {
+	unmount_disk mountable
+	remove mountable
+}
+
 command_mountable() {
-	local trial=$dir/mountable why failed=0
-	why=$(make_disk "$trial" 4 2>&1) || failed=1
-	((failed)) || umount "$trial/disk"
-	rm -f "$trial/disk.ext4"
-	rmdir "$trial/disk" "$trial"
-	((failed == 0)) || die "no file system can be mounted here: ${why:-mount says nothing}"
+	local why
+	forget_trial # that of one who was killed
+	trap forget_trial EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	why=$(make_disk "$dir/mountable" 4 2>&1) || die "no file system can be mounted here: $(one_line "$why")"
 }
