@@ -56,7 +56,7 @@ type playing struct {
 	Rate     float64       `default:"1000" help:"Orders that come in each second."`
 	Seed     uint64        `help:"Seed of the orders; 0 for another one each time. Faults that are chosen at random are not in it."`
 	For      time.Duration `default:"5m" help:"How long a long row goes on."`
-	At       int           `name:"at-once" default:"1" help:"Play each row so many times at once; for rows that leave the servers alone."`
+	At       int           `name:"at-once" default:"1" help:"Play each row so many times at once; for rows that leave the servers alone and have none to themselves."`
 	Times    int           `default:"1" help:"Play each row so many times, one after the other."`
 	Output   string        `name:"output" short:"o" default:"text" enum:"text,json,jsonl,markdown" help:"How results are written."`
 }
@@ -71,7 +71,7 @@ func (c *playing) play(ctx context.Context, s *app.Session, rows []faultsuite.Ro
 	suite, err := faultsuite.New(faultsuite.Config{
 		Servers: &faultsuite.Servers{Script: c.Servers, Folder: c.Folder}, Client: client,
 		Brokers: c.Brokers, RedisURLs: c.Redis, DatabaseURL: c.Database,
-		Consumer: c.Consumer, Logs: c.Logs, Seed: c.Seed, Rate: c.Rate, For: c.For, Say: s.Say,
+		Consumer: c.Consumer, Logs: c.Logs, Seed: c.Seed, Rate: c.Rate, For: c.For, AtOnce: c.At, Say: s.Say,
 	})
 	if err != nil {
 		return app.Failure(app.ExitFailed, err, "scripts/servers up")

@@ -12,16 +12,20 @@ import (
 	"orderconsumer/internal/drill"
 )
 
+// scripted is a suite whose servers are a shell script.
+func scripted(t *testing.T, text string) *Suite {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "servers")
+	if err := os.WriteFile(name, []byte("#!/bin/sh\n"+text), 0o755); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	return &Suite{Config: Config{Servers: &Servers{Script: name, Folder: t.TempDir()}}}
+}
+
 // TestARowWhoseDiskCannotBeMounted says why it is not played.
 func TestARowWhoseDiskCannotBeMounted(t *testing.T) {
 	t.Parallel()
-	script := func(text string) *Suite {
-		name := filepath.Join(t.TempDir(), "servers")
-		if err := os.WriteFile(name, []byte("#!/bin/sh\n"+text), 0o755); err != nil { //nolint:gosec // it is run
-			t.Fatal(err)
-		}
-		return &Suite{Config: Config{Servers: &Servers{Script: name, Folder: t.TempDir()}}}
-	}
+	script := func(text string) *Suite { return scripted(t, text) }
 	disk, err := Choose([]string{"disk-full"})
 	if err != nil {
 		t.Fatal(err)
@@ -39,6 +43,27 @@ func TestARowWhoseDiskCannotBeMounted(t *testing.T) {
 	}
 	if err = script("exit 1").Check(t.Context(), other[0]); err != nil {
 		t.Errorf("got %v for a row that needs no disk", err)
+	}
+}
+
+// TestARowWithADiskIsPlayedAlone: two playings would fill the same disk.
+func TestARowWithADiskIsPlayedAlone(t *testing.T) {
+	t.Parallel()
+	rows, err := Choose([]string{"disk-full", "read-only"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := scripted(t, "exit 0")
+	s.AtOnce = 2
+	if err = s.Check(t.Context(), rows[0]); !errors.Is(err, ErrAlone) || errors.Is(err, ErrNotHere) {
+		t.Errorf("twice at once: got %v, want %v", err, ErrAlone)
+	}
+	if err = s.Check(t.Context(), rows[1]); err != nil {
+		t.Errorf("a row without a disk, twice at once: got %v", err)
+	}
+	s.AtOnce = 1
+	if err = s.Check(t.Context(), rows[0]); err != nil {
+		t.Errorf("once: got %v", err)
 	}
 }
 

@@ -42,6 +42,9 @@ type Config struct {
 	Rate float64
 	// For is how long the long rows go on.
 	For time.Duration
+	// AtOnce is how many playings of a row there are at the same time; zero stands
+	// for one.
+	AtOnce int
 	// Say is told what is under way.
 	Say func(format string, args ...any)
 }
@@ -80,6 +83,10 @@ func (s *Suite) Close() { _ = s.admin.Close() }
 // servers.
 var ErrNotHere = errors.New("this machine does not let it be played")
 
+// ErrAlone is wrapped by the error of Check for a row that cannot be played several
+// times at once.
+var ErrAlone = errors.New("it has a server to itself, and can be played once at a time")
+
 // Check says why a row cannot be played on these servers; nil if it can.
 func (s *Suite) Check(ctx context.Context, row Row) error {
 	switch {
@@ -88,6 +95,8 @@ func (s *Suite) Check(ctx context.Context, row Row) error {
 	case row.Brokers != 0 && row.Brokers != len(s.Brokers):
 		return fmt.Errorf("row %s needs %d brokers, there are %d; next: scripts/servers down --purge kafka kafka2 kafka3; scripts/servers up --kafka-brokers %d",
 			row.Name, row.Brokers, len(s.Brokers), row.Brokers)
+	case row.Disk != "" && s.AtOnce > 1:
+		return fmt.Errorf("row %s, %d times at once: %w", row.Name, s.AtOnce, ErrAlone)
 	case row.Disk != "":
 		if err := s.Servers.Mountable(ctx); err != nil {
 			return fmt.Errorf("row %s: %w: %w", row.Name, ErrNotHere, err)
