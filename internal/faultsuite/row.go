@@ -27,8 +27,8 @@ type Row struct {
 	// Long rows are played only when they are named.
 	Long bool
 	// Disk names the server that the row has for a database, beside the one that
-	// others have: with a file system of its own, of which nothing is left
-	// afterwards. Empty: the one that there is.
+	// others have: with a file system of its own, made anew before, of which nothing
+	// is left afterwards. Empty: the one that there is.
 	Disk string
 	// Elsewhere says where the row is covered when it cannot be played here.
 	Elsewhere string

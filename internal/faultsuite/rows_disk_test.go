@@ -67,6 +67,23 @@ func TestARowWithADiskIsPlayedAlone(t *testing.T) {
 	}
 }
 
+// TestARowWithADiskBeginsAnew holds that nothing of a suite that was killed is used.
+func TestARowWithADiskBeginsAnew(t *testing.T) {
+	t.Parallel()
+	rows, err := Choose([]string{"disk-full"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := scripted(t, `echo "$@" >>"$ORDER_SERVERS_DIR/asked"; [ "$1" != up ]`)
+	if r := s.Play(t.Context(), rows[0]); r.Error == "" {
+		t.Error("a server that does not come up is no error")
+	}
+	asked, err := os.ReadFile(filepath.Join(s.Servers.Folder, "asked"))
+	if want := "down --purge mysql2\nup mysql2\ndown --purge mysql2\n"; err != nil || string(asked) != want {
+		t.Errorf("the servers were asked for %q, want %q (%v)", asked, want, err)
+	}
+}
+
 func TestWhatConsumersWereTold(t *testing.T) {
 	t.Parallel()
 	a := &act{logs: filepath.Join(t.TempDir(), "row"), consumers: make([]*drill.Consumer, 3)}

@@ -159,6 +159,11 @@ func (s *Suite) playOn(ctx context.Context, row Row, result *Result) (err error)
 	if row.Disk == "" {
 		return s.play(ctx, row, result)
 	}
+	// A suite that was killed has left its own behind, used and full.
+	err = s.Servers.Purge(ctx, row.Disk)
+	if err != nil {
+		return err
+	}
 	defer func() { err = errors.Join(err, s.Servers.Purge(context.WithoutCancel(ctx), row.Disk)) }()
 	err = s.Servers.Up(ctx, row.Disk)
 	if err != nil {
