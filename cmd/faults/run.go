@@ -77,17 +77,13 @@ func (c *playing) play(ctx context.Context, s *app.Session, rows []faultsuite.Ro
 		return app.Failure(app.ExitFailed, err, "scripts/servers up")
 	}
 	defer suite.Close()
+	rows, err = playable(ctx, s, suite, rows)
+	if err != nil {
+		return err
+	}
 	var results []faultsuite.Result
 	broken := 0
 	for _, row := range rows {
-		err := suite.Check(ctx, row)
-		if errors.Is(err, faultsuite.ErrNotHere) && len(rows) > 1 {
-			s.Say("not played: %s", err)
-			continue
-		}
-		if err != nil {
-			return app.Failure(app.ExitUsage, err, "scripts/faults list")
-		}
 		for range c.Times {
 			for _, r := range c.atOnce(ctx, suite, row) {
 				if ctx.Err() != nil {
@@ -111,6 +107,31 @@ func (c *playing) play(ctx context.Context, s *app.Session, rows []faultsuite.Ro
 		return fmt.Errorf("%d of %d rows are not as they should be; what the consumers said is in %s", broken, len(results), c.Logs)
 	}
 	return nil
+}
+
+// playable are the rows that can be played; it tells of those that the machine does
+// not let be played. That none is left is an error, as is any other reason.
+func playable(ctx context.Context, s *app.Session, suite *faultsuite.Suite, rows []faultsuite.Row) ([]faultsuite.Row, error) {
+	var left []faultsuite.Row
+	var reasons []error
+	for _, row := range rows {
+		err := suite.Check(ctx, row)
+		switch {
+		case err == nil:
+			left = append(left, row)
+		case errors.Is(err, faultsuite.ErrNotHere):
+			reasons = append(reasons, err)
+		default:
+			return nil, app.Failure(app.ExitUsage, err, "scripts/faults list")
+		}
+	}
+	if len(left) == 0 {
+		return nil, fmt.Errorf("no row was played: %w", errors.Join(reasons...))
+	}
+	for _, reason := range reasons {
+		s.Say("not played: %s", reason)
+	}
+	return left, nil
 }
 
 // atOnce plays a row as often at once as was asked for.
@@ -207,10 +228,22 @@ func (c *runCommand) Run(ctx context.Context, s *app.Session) error {
 	}
 	// A number stands for all of its rows; those that cannot be played here do
 	// not keep the others from it.
+	chosen := slices.Clone(rows)
 	rows = slices.DeleteFunc(rows, func(r faultsuite.Row) bool {
 		return !slices.Contains(c.Rows, r.Name) && len(c.Rows) > 0 && (r.Elsewhere != "" || r.Long || r.Brokers != 0 && r.Brokers != len(c.Brokers))
 	})
+	if len(rows) == 0 {
+		return fmt.Errorf("no row was played: of %s each is played elsewhere, only if it is named, or with another number of brokers", names(chosen))
+	}
 	return c.play(ctx, s, rows)
+}
+
+func names(rows []faultsuite.Row) string {
+	var all []string
+	for _, row := range rows {
+		all = append(all, row.Name)
+	}
+	return strings.Join(all, ", ")
 }
 
 // shortCommand plays the short selection.
