@@ -12,12 +12,13 @@ import (
 	"orderconsumer/internal/crash"
 )
 
-// pageHead opens the page of faults.
+// pageHead opens the page of faults. Figures in it, and in pageFound, were written by
+// hand: no file of results has them.
 const pageHead = `# Faults
 
-Written by ` + "`scripts/faults page`" + ` from what it has measured. Every row breaks something on real servers (Kafka
-4.3, MySQL 9.7 with binlog and fsync, Redis 7: ` + "`scripts/servers up`" + `) while consumers in processes of their own work
-under load. Then everything heals, the backlog drains, and everything that was published is held against the log
+Written by ` + "`scripts/faults page`" + ` from what it has measured; rows and totals of runs made at different times were put
+together by hand. Every row breaks something on real servers (Kafka 4.3, MySQL 9.7 with binlog and fsync,
+Redis 7: ` + "`scripts/servers up`" + `) while consumers in processes of their own work under load. Then everything heals, the backlog drains, and everything that was published is held against the log
 and the database, row by row (` + "`internal/proof`" + `): an order that was lost, doubled, oversold, or answered wrongly breaks
 the row. ` + "`scripts/faults list`" + ` shows the rows, ` + "`scripts/faults run NAME...`" + ` plays some, ` + "`scripts/faults short`" + ` those
 that are played before a change lands. The rows of a full disk start a database of their own (` + "`scripts/servers up mysql2`" + `) with its
@@ -29,7 +30,8 @@ with a chance of 2 %, is cancelled with 3 %, and one event in 200 is broken. A t
 something after the fault, a hand-over when every partition has settled something that was published after it. Times are those of one machine with two processors that other work shared: a time over
 its goal is shown with the goal. *Replayed* are outcomes that stand in the log a second time, because an event was
 worked on twice; *pause* is the longest time without an outcome while events were waiting. Of a row that was played more
-than once the newest playing is shown, with the slowest times of all.
+than once the newest playing is shown, with the slowest times of all. With nothing else on the machine, the last ten playings of the five
+rows with a takeover came to 6.2 to 6.5 s with one broker and to 6.3 to 6.9 s with three.
 
 `
 
@@ -78,16 +80,24 @@ func writeTotals(b *strings.Builder, results []Result) {
 	var orders, events, lost, oversold int64
 	var kills, wrong, failed int
 	var took time.Duration
+	var faultless int64
 	for i := range results {
 		r := &results[i]
+		if r.Row == soakName {
+			faultless += r.Orders
+		}
 		orders, events, lost, oversold = orders+r.Orders, events+r.Events, lost+r.Lost, oversold+r.Oversold
 		kills, wrong, took = kills+r.Kills, wrong+r.Wrong, took+r.Took
 		if r.Error != "" {
 			failed++
 		}
 	}
-	fmt.Fprintf(b, "All runs: %d rows played, %s of faults, %d orders (%d events), %d consumers killed by SIGKILL; %d lost, %d oversold, %d other findings, %d rows in which something expected was not seen.\n\n",
-		len(results), took.Round(time.Minute), orders, events, kills, lost, oversold, wrong, failed)
+	fmt.Fprintf(b, "All runs: %d rows played, %s of faults, %d orders (%d events), %d consumers killed by SIGKILL; %d lost, %d oversold, %d other findings, %d rows in which something expected was not seen.",
+		len(results), took.Round(time.Second), orders, events, kills, lost, oversold, wrong, failed)
+	if faultless > 0 {
+		fmt.Fprintf(b, " Of these orders %d are from `%s`, which has no fault.", faultless, soakName)
+	}
+	b.WriteString("\n\n")
 }
 
 func writeRows(b *strings.Builder, results []Result) {

@@ -15,6 +15,9 @@ import (
 	"orderconsumer/internal/faultproxy"
 )
 
+// soakName is that of the one row without a fault.
+const soakName = "soak"
+
 // longRows go on for as long as they are told to.
 func longRows() []Row {
 	return []Row{
@@ -22,7 +25,7 @@ func longRows() []Row {
 			Expect: "the backlog drains afterwards", play: playKillMany, setting: setting{orders: 1_000_000}},
 		{Number: 50, Name: "nemesis", Long: true, Brokers: 1, Fault: "something of all this every 15 s, then quiet", Expect: "all of it holds", play: playNemesis,
 			setting: setting{orders: 1_000_000}},
-		{Number: 51, Name: "soak", Long: true, Fault: "none", Expect: "flat memory, no goroutine left behind", play: playSoak,
+		{Number: 51, Name: soakName, Long: true, Fault: "none", Expect: "flat memory, no goroutine left behind", play: playSoak,
 			setting: setting{orders: 2_500_000}},
 	}
 }

@@ -70,12 +70,13 @@ func TestPageTellsWhatIsBroken(t *testing.T) {
 			{What: "hand-over", Took: 3 * time.Second, Goal: 2 * time.Second}, {What: "hand-over", Took: time.Second, Goal: 2 * time.Second},
 		}},
 		{Number: 12, Row: "kill-broker", At: at, Error: "void: nothing\nhappened"},
+		{Number: 51, Row: "soak", At: at, Orders: 500, Events: 600},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"3 rows played", "30 orders (33 events), 1 consumers killed", "3 lost",
+		"4 rows played", "530 orders (633 events), 1 consumers killed", "not seen. Of these orders 500 are from `soak`, which has no fault.\n\n| #", "3 lost",
 		"hand-over 3.0 s (goal 2 s) (slowest of 2) |  | kept |", "void: nothing; happened | FAILED |", "not played",
 	} {
 		if !strings.Contains(page.String(), want) {
