@@ -17,7 +17,8 @@ import (
 // size.
 func (s *shop) sendCompressed(value []byte) {
 	s.t.Helper()
-	w := &kafkago.Writer{Addr: kafkago.TCP(s.servers.Brokers...), Transport: &kafkago.Transport{}, Topic: s.topics.Input, Compression: kafkago.Gzip, BatchBytes: 64 << 20, BatchSize: 1}
+	w := &kafkago.Writer{Addr: kafkago.TCP(s.servers.Brokers...), Transport: &kafkago.Transport{}, Topic: s.topics.Input, Compression: kafkago.Gzip, BatchBytes: 64 << 20, BatchSize: 1,
+		RequiredAcks: kafkago.RequireAll} // what is sent next comes behind it
 	defer func() { _ = w.Close() }()
 	err := w.WriteMessages(s.t.Context(), kafkago.Message{Key: []byte("x"), Value: value})
 	if err != nil {
