@@ -56,8 +56,8 @@ What they found was mended and the row played again; the totals above hold that 
   to the dead letters. What the operating system refuses the server is the database's fault now.
 - ` + "`disk-full`" + `: a COMMIT that waits for space keeps its rows. Orders of another batch of the same instance that wanted these went to a
   retry tier after six lock waits. Now none do while the answer to a COMMIT of this process is missing.
-  Another instance, which waits for the lock of such goods or meets their rows, cannot know, and still puts a few orders aside: 4 and some 10 events of 22,000,
-  with an attempt counted.
+  Another instance, which waits for the lock of such goods or meets their rows, cannot know, and still puts a few orders aside: 43 of 61,300
+  events in one playing, with an attempt counted.
 
 `
 
