@@ -26,41 +26,23 @@ func (c *Client) OffsetsAt(ctx context.Context, topic string, at time.Time) (off
 	if err != nil {
 		return nil, err
 	}
-	req := &kafkago.ListOffsetsRequest{Topics: make(map[string][]kafkago.OffsetRequest)}
-	for _, id := range partitions[topic] {
-		// To the broker times before 1970 are words: -1 the end, -2 the start.
-		req.Topics[topic] = append(req.Topics[topic], kafkago.TimeOffsetOf(id, latest(at, time.UnixMilli(0))))
+	if len(partitions[topic]) == 0 {
+		return nil, fmt.Errorf("offsets in %s at a time: %w", topic, kafkago.LeaderNotAvailable)
 	}
+	// To the broker times before 1970 are words: -1 the end, -2 the start.
+	moment := max(0, at.UnixMilli())
 	err = again(ctx, func() error {
-		offsets, err = c.fetchOffsetsAt(ctx, req, topic)
-		return err
+		all, err := c.offsets(ctx, partitions, moment)
+		if err != nil {
+			return fmt.Errorf("ask for the offsets in %s at a time: %w", topic, err)
+		}
+		offsets = all[topic]
+		return nil
 	})
-	return offsets, err
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
-}
-
-func (c *Client) fetchOffsetsAt(ctx context.Context, req *kafkago.ListOffsetsRequest, topic string) (map[int]int64, error) {
-	res, err := c.admin.ListOffsets(ctx, req)
 	if err != nil {
-		return nil, fmt.Errorf("ask for the offsets in %s at a time: %w", topic, err)
+		return nil, err
 	}
-	offsets := make(map[int]int64)
-	for _, p := range res.Topics[topic] {
-		if p.Error != nil {
-			return nil, fmt.Errorf("ask for the offset in %s/%d at a time: %w", topic, p.Partition, p.Error)
-		}
-		for offset := range p.Offsets { // one time was asked for
-			if offset >= 0 {
-				offsets[p.Partition] = offset
-			}
-		}
-	}
+	maps.DeleteFunc(offsets, func(_ int, offset int64) bool { return offset < 0 })
 	return offsets, nil
 }
 

@@ -107,54 +107,6 @@ func (c *Client) fetchCommitted(ctx context.Context, group string, partitions ma
 	return offsets, nil
 }
 
-// allBounds are the first and the end offset of the partitions.
-func (c *Client) allBounds(ctx context.Context, partitions map[string][]int) (bounds map[string]map[int]Position, err error) {
-	err = again(ctx, func() error {
-		bounds, err = c.fetchBounds(ctx, partitions)
-		return err
-	})
-	return bounds, err
-}
-
-func (c *Client) fetchBounds(ctx context.Context, partitions map[string][]int) (map[string]map[int]Position, error) {
-	req := &kafkago.ListOffsetsRequest{Topics: make(map[string][]kafkago.OffsetRequest)}
-	for topic, ids := range partitions {
-		for _, id := range ids {
-			req.Topics[topic] = append(req.Topics[topic], kafkago.FirstOffsetOf(id), kafkago.LastOffsetOf(id))
-		}
-	}
-	res, err := c.admin.ListOffsets(ctx, req)
-	if err != nil {
-		return nil, fmt.Errorf("ask for the bounds of %d topics: %w", len(partitions), err)
-	}
-	bounds := make(map[string]map[int]Position)
-	for topic, list := range res.Topics {
-		bounds[topic] = make(map[int]Position)
-		for _, p := range list {
-			if p.Error != nil {
-				return nil, fmt.Errorf("ask for the bounds of %s/%d: %w", topic, p.Partition, p.Error)
-			}
-			bounds[topic][p.Partition] = Position{
-				Topic: topic, Partition: p.Partition, First: p.FirstOffset, End: p.LastOffset,
-			}
-		}
-	}
-	return bounds, nil
-}
-
-// bounds are the first and the end offset of one partition.
-func (c *Client) bounds(ctx context.Context, topic string, id int) (first, end int64, err error) {
-	all, err := c.allBounds(ctx, map[string][]int{topic: {id}})
-	if err != nil {
-		return 0, 0, err
-	}
-	p, ok := all[topic][id]
-	if !ok {
-		return 0, 0, fmt.Errorf("bounds of %s/%d: %w", topic, id, errors.New("no such partition"))
-	}
-	return p.First, p.End, nil
-}
-
 // settledPoll is how often WaitSettled looks.
 const settledPoll = 100 * time.Millisecond
 

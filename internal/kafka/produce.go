@@ -3,7 +3,6 @@ package kafka
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -34,9 +33,6 @@ const (
 	recordBytes = 32
 	headerBytes = 8
 )
-
-// errUnanswered is a partition that the answer of its broker does not mention.
-var errUnanswered = errors.New("the broker's answer does not mention it")
 
 // set is what one request has for one partition: the first records of its lane.
 type set struct {
