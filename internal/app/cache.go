@@ -50,15 +50,16 @@ func (s CacheSettings) check() error {
 	return errors.Join(errs...)
 }
 
-// open opens what the entries are kept in. It does not connect.
-func (s CacheSettings) open(shared RedisSettings) (*cacheredis.Store, error) {
+// open opens what the entries are kept in, with so many connections, or those that the
+// client keeps by itself (0). It does not connect.
+func (s CacheSettings) open(shared RedisSettings, conns int) (*cacheredis.Store, error) {
 	at, access, err := s.where(shared)
 	if err != nil {
 		return nil, err
 	}
 	return cacheredis.Open(cacheredis.Config{
 		URL: at, Password: access.Password, TLS: access.TLS,
-		Prefix: s.Prefix, Stale: s.Stale, UnknownTTL: s.UnknownTTL, UnknownMost: s.UnknownMost,
+		Conns: conns, Prefix: s.Prefix, Stale: s.Stale, UnknownTTL: s.UnknownTTL, UnknownMost: s.UnknownMost,
 	})
 }
 
@@ -81,7 +82,7 @@ func (i *Instance) openCache() error {
 	s := i.settings.Cache
 	deps := cache.Deps{Source: i.ledger, Observer: i.observer}
 	if s.Mode != cacheOff {
-		store, err := s.open(i.settings.Redis)
+		store, err := s.open(i.settings.Redis, i.files.redis)
 		if err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func (d doctor) cache(ctx context.Context, c *chart) {
 	defer clients[0].Close() //nolint:errcheck // nothing is under way
 	what, fix := redisRisk(kind, certificates, at)
 	c.exposed(checkCache, what, fix)
-	store, err := s.open(d.settings.Redis)
+	store, err := s.open(d.settings.Redis, 0)
 	if err != nil {
 		c.note(finding{Name: checkCache, Status: statusFail, What: err.Error(), Fix: "set CACHE_PREFIX, and what else is named, as it says"})
 		return

@@ -11,7 +11,8 @@ func TestOpenFilesAreHeldAgainstWhatIsWanted(t *testing.T) {
 		t.Fatal(err)
 	}
 	wanted := s.filesWanted()
-	if partitions := s.Topics.Partitions * (1 + len(s.Group.RetryAfter)); wanted <= partitions || wanted > partitions+64 {
+	partitions := s.Topics.Partitions * (1 + len(s.Group.RetryAfter))
+	if wanted <= partitions || wanted > partitions+80 {
 		t.Errorf("%d are wanted for %d partitions", wanted, partitions)
 	}
 	for limit, want := range map[uint64]status{12: statusFail, 23: statusFail, 24: statusWarn, 64: statusWarn, 128: statusOK, 1 << 63: statusOK} {

@@ -28,7 +28,7 @@ func (d doctor) redis(ctx context.Context, c *chart) {
 		c.ok(checkRedis, "not used (the lock is off)")
 		return
 	}
-	clients, err := d.settings.Redis.clients("order-consumer-doctor", redisTimeout)
+	clients, err := d.settings.Redis.clients(lock.ClientConfig{Name: "order-consumer-doctor", Timeout: redisTimeout})
 	if err != nil {
 		c.note(finding{Name: checkRedis, Status: statusFail, What: err.Error(),
 			Fix: "set REDIS_URL to one server, or to three or five independent ones, comma-separated, and what goes with it"})

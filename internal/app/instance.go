@@ -30,7 +30,8 @@ const (
 	// partitionWindow is the most messages of one partition in flight: those
 	// that wait, in every worker's batch, and behind one that does not end.
 	partitionWindow = 20_000
-	// lagEvery is how often the lag is measured. It costs three requests.
+	// lagEvery is how often the lag is measured. It costs a request to the coordinator and
+	// two to each broker.
 	lagEvery = 5 * time.Second
 )
 
@@ -67,6 +68,7 @@ type Instance struct {
 	settings  ConsumerSettings
 	options   Options
 	log       *slog.Logger
+	files     files
 	client    *kafka.Client
 	publisher *kafka.Publisher
 	redis     []redis.UniversalClient
@@ -87,7 +89,7 @@ func OpenInstance(ctx context.Context, s ConsumerSettings, o Options) (_ *Instan
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	i := &Instance{settings: s, options: o, log: o.Log}
+	i := &Instance{settings: s, options: o, log: o.Log, files: s.shareFiles(openFilesLimit())}
 	defer func() {
 		if err != nil {
 			i.Close()
@@ -135,7 +137,7 @@ func (i *Instance) openLock() error {
 	if i.settings.Lock.Mode == lockOff {
 		return nil
 	}
-	clients, err := i.settings.Redis.clients("order-consumer", 0)
+	clients, err := i.settings.Redis.clients(lock.ClientConfig{Name: "order-consumer", PoolSize: i.files.redis})
 	if err != nil {
 		return err
 	}
@@ -284,6 +286,7 @@ func (i *Instance) member() kafka.ConsumerConfig {
 		delays[topic] = order.MaxDelay // what the message says, within reason
 	}
 	member := s.MemberConfig()
+	member.ReadAtOnce = i.files.partitions
 	member.Topics, member.Delays, member.Ensure, member.Crash = i.consumed(), delays, i.ensureTopics, i.options.Crash
 	return member
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"orderconsumer/internal/job"
+	"orderconsumer/internal/lock"
 	"orderconsumer/internal/stock/ledger"
 )
 
@@ -202,7 +203,7 @@ func (c *jobRunCommand) locker() (job.Locker, func(), error) {
 	if c.Lock.Mode == lockOff {
 		return nil, func() {}, nil
 	}
-	clients, err := c.Redis.clients("order-consumer-job", 0)
+	clients, err := c.Redis.clients(lock.ClientConfig{Name: "order-consumer-job"})
 	if err != nil {
 		return nil, nil, err
 	}

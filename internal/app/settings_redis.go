@@ -3,7 +3,6 @@ package app
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -17,13 +16,14 @@ type RedisSettings struct {
 	Certificates CertificateSettings `embed:"" prefix:"redis-" envprefix:"REDIS_"`
 }
 
-// clients are connections to every server, which are made when they are needed.
-func (s RedisSettings) clients(name string, timeout time.Duration) ([]redis.UniversalClient, error) {
-	cfg, err := s.access("REDIS_")
+// clients are connections to every server, which are made when they are needed. Who may
+// talk to them is added to cfg.
+func (s RedisSettings) clients(cfg lock.ClientConfig) ([]redis.UniversalClient, error) {
+	access, err := s.access("REDIS_")
 	if err != nil {
 		return nil, err
 	}
-	cfg.Name, cfg.Timeout = name, timeout
+	cfg.Password, cfg.TLS = access.Password, access.TLS
 	return lock.NewClients(s.URLs, cfg)
 }
 

@@ -21,6 +21,7 @@ type assignment struct {
 	flow       *order.Flow
 	partitions []*partition
 	inputs     *inputsFirst
+	turns      *turns
 	committed  map[*partition]int64 // owned by the committer
 }
 
@@ -33,9 +34,11 @@ func (a *assignment) add(topic string, id int, offset int64) {
 		start:    offset,
 		mark:     newWatermark(offset, c.cfg.Window),
 		flow:     a.flow,
+		turn:     turn{turns: a.turns},
 		log:      c.log.With("topic", topic, "partition", id),
 		broke:    -1,
 		slipped:  -1,
+		rested:   -1,
 		begin:    func(ctx context.Context) error { return ctx.Err() },
 		begun:    func() {},
 	}

@@ -64,6 +64,10 @@ type ConsumerConfig struct {
 	CommitEvery time.Duration
 	// Window is the most messages of one partition in flight.
 	Window int
+	// ReadAtOnce is the most partitions that are read at a time, each over a connection
+	// of its own; 0: all of them. The others wait for their turn, and LooksAtOnce
+	// connections more are used now and then.
+	ReadAtOnce int
 	// AcceptDataLoss goes on when messages were removed before they were read.
 	AcceptDataLoss bool
 	// Crash is called at the points of the way; nil: nobody wants a crash.
@@ -225,13 +229,15 @@ func (c *Consumer) serve(take, work, generation context.Context, g *kafkago.Gene
 
 // assign turns a generation into partitions to read.
 func (c *Consumer) assign(ctx context.Context, g *kafkago.Generation) *assignment {
-	inputs := 0
+	inputs, all := 0, 0
 	for topic, partitions := range g.Assignments {
+		all += len(partitions)
 		if !c.isTier(topic) {
 			inputs += len(partitions)
 		}
 	}
-	a := &assignment{consumer: c, generation: g, flow: c.newFlow(), inputs: newInputsFirst(inputs), committed: make(map[*partition]int64)}
+	a := &assignment{consumer: c, generation: g, flow: c.newFlow(), inputs: newInputsFirst(inputs), turns: newTurns(c.cfg.ReadAtOnce, all),
+		committed: make(map[*partition]int64)}
 	c.observer.Rebalanced()
 	total := 0
 	for _, topic := range c.cfg.Topics {
@@ -262,56 +268,4 @@ func assigned(g *kafkago.Generation) map[string][]int {
 		slices.Sort(ids[topic])
 	}
 	return ids
-}
-
-// verify compares the committed offset with what the log still has, and
-// returns where to begin.
-func (c *Consumer) verify(ctx context.Context, topic string, id int, committed int64) (start int64, err error) {
-	if committed < 0 {
-		return kafkago.FirstOffset, nil // no commit yet: everything there is will be read
-	}
-	first, end, err := c.bounds(ctx, topic, id)
-	switch {
-	case err != nil:
-		return 0, err
-	case committed < first:
-		return first, c.lost(topic, id, committed, first)
-	case committed > end:
-		// The log was made anew. What stands in it has not been read, or is known
-		// to the ledger.
-		return first, c.refuse(fmt.Errorf("%w: %s/%d ends at %d, below the committed offset %d: was the topic created anew?",
-			ErrDataLoss, topic, id, end, committed))
-	}
-	return committed, nil
-}
-
-// bounds are the first and the end offset of a partition. A cluster that cannot
-// answer yet is asked until it does, or ctx ends: to read on without knowing is to
-// lose messages without a word.
-func (c *Consumer) bounds(ctx context.Context, topic string, id int) (first, end int64, err error) {
-	for {
-		first, end, err = c.client.bounds(ctx, topic, id)
-		if err == nil {
-			return first, end, nil
-		}
-		c.log.WarnContext(ctx, "partition not verified, asking again", "topic", topic, "partition", id, "error", err)
-		if sleep(ctx, joinRest) != nil {
-			return 0, 0, ctx.Err()
-		}
-	}
-}
-
-// lost reports messages [from, to) that are gone.
-func (c *Consumer) lost(topic string, id int, from, to int64) error {
-	c.observer.LostToRetention(to - from)
-	return c.refuse(fmt.Errorf("%w: %s/%d, offsets %d to %d (%d messages)",
-		ErrDataLoss, topic, id, from, to-1, to-from))
-}
-
-func (c *Consumer) refuse(err error) error {
-	if c.cfg.AcceptDataLoss {
-		c.log.Error("going on in spite of data loss", "error", err)
-		return nil
-	}
-	return err
 }

@@ -45,9 +45,11 @@ type partition struct {
 	start    int64
 	mark     *watermark
 	flow     *order.Flow
+	turn     turn
 	log      *slog.Logger
 	broke    int64 // where an answer broke off, the last time one did
 	slipped  int64 // where the client lost its place among answers, the last time it did
+	rested   int64 // the message whose time was waited for without a place, the last time one was
 
 	// begin returns when the partition may begin; begun is told that it has.
 	begin func(context.Context) error
@@ -59,16 +61,24 @@ var errStopped = errors.New("told to stop")
 
 // run hands the partition's messages to the flow until ctx ends.
 func (p *partition) run(ctx context.Context) error {
-	next, err := p.consumer.verify(ctx, p.topic, p.id, p.start)
+	defer p.turn.end()
+	if p.turn.begin(ctx) != nil {
+		return nil // told to stop
+	}
+	next, err := p.verify(ctx)
 	var said time.Time
 	for err == nil {
 		next, err = p.follow(ctx, next)
 		if errors.Is(err, kafkago.OffsetOutOfRange) {
 			next, err = p.outside(ctx, next, err)
 		}
+		var over turnOver
 		switch {
 		case ctx.Err() != nil, errors.Is(err, errStopped):
-			return nil //nolint:nilerr // told to stop
+			return nil // told to stop
+		case errors.As(err, &over):
+			err = p.turn.rest(ctx, over.rest)
+			continue
 		case err == nil, errors.Is(err, ErrDataLoss), errors.Is(err, errShorter):
 			continue
 		case p.slips(next, err):
@@ -77,17 +87,17 @@ func (p *partition) run(ctx context.Context) error {
 		}
 		if errors.Is(err, ErrUnreadable) {
 			p.log.ErrorContext(ctx, "the partition stands still: what is next in it cannot be decoded", "offset", next, "error", err, "fix", p.passing())
-			err = sleep(ctx, failedEvery)
+			err = p.turn.rest(ctx, failedEvery)
 			continue
 		}
 		if time.Since(said) >= failedEvery {
 			p.log.WarnContext(ctx, "fetch failed, trying again", "offset", next, "error", err)
 			said = time.Now()
 		}
-		err = sleep(ctx, fetchRest)
+		err = p.turn.rest(ctx, fetchRest)
 	}
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // told to stop
+		return nil // told to stop
 	}
 	return err
 }
@@ -126,10 +136,7 @@ func (p *partition) follow(ctx context.Context, next int64) (int64, error) {
 	r := Range{Topic: p.topic, Partition: p.id, To: math.MaxInt64}
 	in := intake{endless: true, missing: p.gap, visit: func(m order.Message) error {
 		p.consumer.cfg.Crash.At(crash.AfterFetch)
-		if p.hand(ctx, m) != nil {
-			return errStopped
-		}
-		return nil
+		return p.hand(ctx, m)
 	}}
 	s, err := p.consumer.client.openStream(ctx, r)
 	if err != nil {
@@ -137,7 +144,6 @@ func (p *partition) follow(ctx context.Context, next int64) (int64, error) {
 	}
 	defer s.close()
 	p.begun()
-	s.wait = fetchWait
 	if next == kafkago.FirstOffset {
 		from, err := s.first()
 		if err != nil {
@@ -147,6 +153,7 @@ func (p *partition) follow(ctx context.Context, next int64) (int64, error) {
 	}
 	for moved := time.Now(); err == nil && time.Since(moved) < leaderAfter; {
 		from := next
+		s.wait = p.turn.wait()
 		next, err = s.piece(ctx, next, in)
 		if next > from {
 			moved = time.Now()
@@ -164,6 +171,9 @@ func (p *partition) follow(ctx context.Context, next int64) (int64, error) {
 				return next, err
 			}
 		}
+		if err == nil && p.turn.over(next == from) {
+			return next, turnOver{}
+		}
 	}
 	return next, err
 }
@@ -173,51 +183,29 @@ func (p *partition) follow(ctx context.Context, next int64) (int64, error) {
 // one begins with a new watermark, after the commit has been held against the log.
 var errShorter = errors.New("the log has become shorter than what was read of it")
 
-// outside finds out why the log has nothing at next, and returns where to go on;
-// nobody but us looks. It is refused otherwise if the log has next after all.
-func (p *partition) outside(ctx context.Context, next int64, refused error) (int64, error) {
-	first, end, err := p.consumer.bounds(ctx, p.topic, p.id)
-	switch {
-	case err != nil:
-		return next, err
-	case next < first:
-		return first, p.consumer.lost(p.topic, p.id, next, first)
-	case next > end:
-		err = fmt.Errorf("%w: %s/%d ends at %d, and %d is next", errShorter, p.topic, p.id, end, next)
-		p.log.WarnContext(ctx, "joining again", "error", err)
-		return next, err
-	}
-	return next, refused
-}
-
-// hand gives one message to the flow, once it is due.
+// hand gives one message to the flow, once it is due. It fails with errStopped or
+// turnOver.
 func (p *partition) hand(ctx context.Context, m order.Message) error {
 	if most, isTier := p.consumer.cfg.Delays[p.topic]; isTier {
 		// No longer than the tier's own delay: whoever writes the message writes
 		// its headers and its time too, and must not hold up what is behind it.
-		due := order.ParseDelivery(&m).NotBefore
-		err := sleep(ctx, min(time.Until(due), most))
-		if err != nil {
-			return err
+		rest := min(time.Until(order.ParseDelivery(&m).NotBefore), most)
+		if m.Offset != p.rested && !p.turn.lasts(rest) {
+			p.rested = m.Offset
+			return turnOver{rest: rest}
+		}
+		if m.Offset != p.rested && sleep(ctx, rest) != nil {
+			return errStopped
 		}
 	}
-	err := p.mark.begin(ctx, m.Offset, time.Now(), m.Time)
-	if err != nil {
-		return err
+	if p.mark.begin(ctx, m.Offset, time.Now(), m.Time) != nil {
+		return errStopped
 	}
 	p.consumer.observer.Consumed(p.topic, p.id, 1)
-	return p.flow.Submit(ctx, m, p.mark)
-}
-
-// gap tells a hole that the log may have (compaction) from messages that retention
-// took before they were read. It waits until it can: what comes behind the gap is
-// settled and committed, and then nobody would look at it again.
-func (p *partition) gap(ctx context.Context, want, got int64) error {
-	first, _, err := p.consumer.bounds(ctx, p.topic, p.id)
-	if err != nil || first <= want {
-		return err
+	if p.flow.Submit(ctx, m, p.mark) != nil {
+		return errStopped
 	}
-	return p.consumer.lost(p.topic, p.id, want, min(first, got))
+	return nil
 }
 
 // closeSoon waits for closer, but no longer than closeTimeout.

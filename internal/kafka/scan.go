@@ -240,6 +240,7 @@ func visitAll(ctx context.Context, r Range, next int64, pull func() (order.Messa
 			if err := in.missing(ctx, next, min(m.Offset, r.To)); err != nil {
 				return next, err
 			}
+			next = min(m.Offset, r.To) // what is missing was told, also when the message is not taken
 		}
 		if m.Offset >= r.To {
 			return r.To, nil

@@ -71,6 +71,9 @@ type Config struct {
 	// UnknownMost is the most unknown goods that are remembered; beyond it those go
 	// first that would have been forgotten first. Default DefaultUnknownMost.
 	UnknownMost int
+	// Conns is the number of connections kept. Default ten for each CPU.
+	Conns int
+
 	// Dial replaces the network; nil means TCP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -106,7 +109,7 @@ func Open(cfg Config) (*Store, error) {
 	}
 	clients, err := lock.NewClients([]string{cfg.URL}, lock.ClientConfig{
 		Name: "order-cache", Timeout: cfg.Timeout, ConnectTimeout: max(connectTimeout, cfg.Timeout),
-		Password: cfg.Password, TLS: cfg.TLS, Dial: cfg.Dial,
+		Password: cfg.Password, TLS: cfg.TLS, PoolSize: cfg.Conns, Dial: cfg.Dial,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)

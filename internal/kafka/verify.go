@@ -1,0 +1,94 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+)
+
+// verify compares the committed offset with what the log still has, and
+// returns where to begin.
+func (p *partition) verify(ctx context.Context) (start int64, err error) {
+	committed := p.start
+	if committed < 0 {
+		return kafkago.FirstOffset, nil // no commit yet: everything there is will be read
+	}
+	first, end, err := p.bounds(ctx, p.turn.rest)
+	switch {
+	case err != nil:
+		return 0, err
+	case committed < first:
+		return first, p.lost(committed, first)
+	case committed > end:
+		// The log was made anew. What stands in it has not been read, or is known
+		// to the ledger.
+		return first, p.consumer.refuse(fmt.Errorf("%w: %s/%d ends at %d, below the committed offset %d: was the topic created anew?",
+			ErrDataLoss, p.topic, p.id, end, committed))
+	}
+	return committed, nil
+}
+
+// bounds are the first and the end offset of the partition. A cluster that cannot
+// answer yet is asked until it does, or ctx ends: to read on without knowing is to
+// lose messages without a word. rest is how the time between two questions is spent.
+func (p *partition) bounds(ctx context.Context, rest func(context.Context, time.Duration) error) (first, end int64, err error) {
+	for {
+		err = p.turn.look(ctx, func() error {
+			first, end, err = p.consumer.client.bounds(ctx, p.topic, p.id)
+			return err
+		})
+		if err == nil {
+			return first, end, nil
+		}
+		p.log.WarnContext(ctx, "partition not verified, asking again", "error", err)
+		if rest(ctx, joinRest) != nil {
+			return 0, 0, ctx.Err()
+		}
+	}
+}
+
+// lost reports messages [from, to) that are gone.
+func (p *partition) lost(from, to int64) error {
+	p.consumer.observer.LostToRetention(to - from)
+	return p.consumer.refuse(fmt.Errorf("%w: %s/%d, offsets %d to %d (%d messages)",
+		ErrDataLoss, p.topic, p.id, from, to-1, to-from))
+}
+
+// outside finds out why the log has nothing at next, and returns where to go on;
+// nobody but us looks. It is refused otherwise if the log has next after all.
+func (p *partition) outside(ctx context.Context, next int64, refused error) (int64, error) {
+	first, end, err := p.bounds(ctx, p.turn.rest)
+	switch {
+	case err != nil:
+		return next, err
+	case next < first:
+		return first, p.lost(next, first)
+	case next > end:
+		err = fmt.Errorf("%w: %s/%d ends at %d, and %d is next", errShorter, p.topic, p.id, end, next)
+		p.log.WarnContext(ctx, "joining again", "error", err)
+		return next, err
+	}
+	return next, refused
+}
+
+// gap tells a hole that the log may have (compaction) from messages that retention
+// took before they were read. It waits until it can: what comes behind the gap is
+// settled and committed, and then nobody would look at it again.
+func (p *partition) gap(ctx context.Context, want, got int64) error {
+	first, _, err := p.bounds(ctx, sleep) // its connection is open
+	if err != nil || first <= want {
+		return err
+	}
+	return p.lost(want, min(first, got))
+}
+
+// refuse is err, unless data loss is accepted.
+func (c *Consumer) refuse(err error) error {
+	if c.cfg.AcceptDataLoss {
+		c.log.Error("going on in spite of data loss", "error", err)
+		return nil
+	}
+	return err
+}
