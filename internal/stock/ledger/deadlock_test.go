@@ -33,7 +33,8 @@ func applyInTurn(ctx context.Context, l *ledger.Ledger, reqs []stock.Request) er
 
 // TestBatchesDoNotDeadlock: rows are locked and written in the order of their
 // keys everywhere, so batches of different orders wait for each other and never
-// in a circle. Each worker also gives back a part of what it took.
+// in a circle. Each worker also gives back a part of what it took, and has a ledger of its
+// own, as an instance does: those of one ledger lock one after the other.
 func TestBatchesDoNotDeadlock(t *testing.T) {
 	t.Parallel()
 	onServers(t, func(t *testing.T, url string) {
@@ -46,6 +47,7 @@ func TestBatchesDoNotDeadlock(t *testing.T) {
 		stocked(t, l, 1_000_000, names...)
 		var wg sync.WaitGroup
 		for worker := range workers {
+			its := open(t, url)
 			wg.Go(func() {
 				rng := rand.New(rand.NewPCG(uint64(worker), 5))
 				for batch := range batches {
@@ -58,14 +60,14 @@ func TestBatchesDoNotDeadlock(t *testing.T) {
 						}
 						reqs = append(reqs, deduct(fmt.Sprintf("%d-%d-%d", rng.IntN(1000), worker, batch*perBatch+i), lines...)...)
 					}
-					if err := applyInTurn(t.Context(), l, reqs); err != nil {
+					if err := applyInTurn(t.Context(), its, reqs); err != nil {
 						t.Errorf("deduct: %v", err)
 						return
 					}
 					for i := range reqs {
 						reqs[i].Action = stock.Release
 					}
-					if err := applyInTurn(t.Context(), l, reqs[:perBatch/2]); errors.Is(err, stock.ErrBusy) {
+					if err := applyInTurn(t.Context(), its, reqs[:perBatch/2]); errors.Is(err, stock.ErrBusy) {
 						t.Errorf("release: %v", err)
 						return
 					}
