@@ -155,6 +155,11 @@ func (i *instance) run() {
 	i.close()
 }
 
+// redisConns are more than an instance asks for at a time: whoever waits for one has
+// go-redis use a timer that all worlds share, and Go ends the process when a world meets
+// the timer of another one.
+const redisConns = 1000
+
 func (i *instance) open() (err error) {
 	i.client = kafka.Connect(kafka.Config{
 		Brokers: i.world.brokers, ClientID: "order-consumer", Dial: i.world.network.dialer(i.name),
@@ -164,7 +169,7 @@ func (i *instance) open() (err error) {
 		return nil
 	}
 	i.redis, err = lock.NewClients([]string{"redis://" + redisEnd + ":6379/0"},
-		lock.ClientConfig{Name: "order-consumer", Dial: i.world.network.redisDialer(i.name)})
+		lock.ClientConfig{Name: "order-consumer", PoolSize: redisConns, Dial: i.world.network.redisDialer(i.name)})
 	if err != nil {
 		return err
 	}
