@@ -23,6 +23,7 @@ type assignment struct {
 	inputs     *inputsFirst
 	turns      *turns
 	committed  map[*partition]int64 // owned by the committer
+	said       time.Time            // when it was last said that a commit failed; owned by the committer
 }
 
 func (a *assignment) add(topic string, id int, offset int64) {
@@ -152,7 +153,10 @@ func (a *assignment) commit() {
 	err := a.generation.CommitOffsets(offsets)
 	if err != nil {
 		a.consumer.observer.CommitFailed()
-		a.consumer.log.Warn("offsets not committed, trying again", "group", a.consumer.cfg.Group, "error", err)
+		if time.Since(a.said) >= failedEvery {
+			a.consumer.log.Warn("offsets not committed, trying again", "group", a.consumer.cfg.Group, "error", err)
+			a.said = time.Now()
+		}
 		return
 	}
 	a.consumer.cfg.Crash.At(crash.AfterOffsetCommit)

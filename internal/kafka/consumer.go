@@ -120,7 +120,7 @@ func (c *Consumer) Run(take, work context.Context) error {
 	group, err := kafkago.NewConsumerGroup(kafkago.ConsumerGroupConfig{
 		ID:                     c.cfg.Group,
 		Brokers:                c.client.cfg.Brokers,
-		Dialer:                 c.client.dialer,
+		Dialer:                 c.client.groupDialer(),
 		Topics:                 c.cfg.Topics,
 		GroupBalancers:         []kafkago.GroupBalancer{kafkago.RangeGroupBalancer{}},
 		HeartbeatInterval:      min(c.cfg.SessionTimeout/6, heartbeatMost),

@@ -21,8 +21,8 @@ const (
 	fetchWait = 2 * time.Second
 	// fetchRest is the wait after a failed fetch.
 	fetchRest = 500 * time.Millisecond
-	// failedEvery is how often it is written that fetching goes on failing, and how
-	// often what cannot be decoded is asked for.
+	// failedEvery is how often it is written that fetching or committing goes on failing, and
+	// how often what cannot be decoded is asked for.
 	failedEvery = 10 * time.Second
 	// leaderAfter is how long nothing may come over a connection before the leader is
 	// asked for again: one that was deposed and does not know it has nothing, for ever.

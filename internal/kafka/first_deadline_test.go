@@ -1,0 +1,72 @@
+package kafka
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// TestTheTimeForAnAnswerBeginsOnce: more questions give a silent broker no more time,
+// and one that has answered has all of it again.
+func TestTheTimeForAnAnswerBeginsOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		conn := &firstDeadline{Conn: ours}
+		defer conn.Close()
+		go func() { _, _ = io.Copy(io.Discard, theirs) }()
+		const patience, later = 6 * time.Second, 5 * time.Second
+		ask := func() {
+			t.Helper()
+			_, err := conn.Write([]byte("?"))
+			if err = errors.Join(err, conn.SetReadDeadline(time.Now().Add(patience))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		read := func() (took time.Duration, err error) {
+			began := time.Now()
+			_, err = conn.Read(make([]byte, 1))
+			return time.Since(began), err
+		}
+		for range 2 {
+			ask()
+			go func() { _, _ = theirs.Write([]byte("!")) }()
+			if _, err := read(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * patience) // of which nothing is left for the next question
+		}
+		ask()
+		time.Sleep(later)
+		ask()
+		if took, err := read(); !errors.Is(err, os.ErrDeadlineExceeded) || took != patience-later {
+			t.Errorf("more questions have moved the end of the wait to %s: %v", later+took, err)
+		}
+	})
+}
+
+// TestACoordinatorThatHangsIsLeft when the first question to it has had its time.
+func TestACoordinatorThatHangsIsLeft(t *testing.T) {
+	t.Parallel()
+	g := newFakeGroup(t)
+	hangs := make(chan time.Time, 1)
+	g.cluster.ControlKey(int16(kmsg.Heartbeat), func(kmsg.Request) (kmsg.Response, error, bool) {
+		tell(hangs, time.Now())
+		g.cluster.SleepControl(func() { <-t.Context().Done() }) // and so does all that is asked over the same connection
+		return nil, nil, true
+	})
+	m := g.join()
+	wait(t, "an assignment", m.assigned)
+	began := wait(t, "a heartbeat", hangs)
+	wait(t, "the next assignment", m.assigned)
+	if took, most := time.Since(began), coordinatorTimeout+watchPartitions/2; took > most {
+		t.Errorf("the group was joined again after %s, want no more than %s", took, most)
+	}
+}
