@@ -3,6 +3,7 @@ package kafka
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -106,7 +107,13 @@ func (c *Client) produce(ctx context.Context, sets []set) (*produce.Response, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	defer c.watchLeader(ctx, sets, end)()
 	answer, err := c.transport.RoundTrip(ctx, c.admin.Addr, req)
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errDeposed) {
+		err = cause
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ask broker %d: %w", sets[0].lane.leader, err)
 	}

@@ -35,6 +35,29 @@ func TestALeaderThatMovedIsFound(t *testing.T) {
 	})
 }
 
+// TestADeposedBrokerThatHangsIsNotWaitedFor: what it was sent goes to the new leader as
+// soon as the client has heard of that.
+func TestADeposedBrokerThatHangsIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	virtually(t, func(t *testing.T, p *press) {
+		p.untilConfirmed(everywhere())
+		p.cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+			p.cluster.KeepControl()
+			return nil, nil, p.cluster.CurrentNode() == 0
+		})
+		began := time.Now()
+		time.AfterFunc(time.Second, func() {
+			for n := range int32(pressPartitions) {
+				must(t, p.cluster.MoveTopicPartition(pressA, n, 1))
+			}
+		})
+		p.untilConfirmed([]order.Message{to(pressA, 0, 3, 10)})
+		if took, most := time.Since(began), time.Second+metadataTTL+deposedEvery+publishRest; took > most {
+			t.Errorf("it took %v, want no more than %v", took, most)
+		}
+	})
+}
+
 // TestTopicsMayGrowAndCome: what is published later goes to new partitions as well.
 func TestTopicsMayGrowAndCome(t *testing.T) {
 	t.Parallel()
