@@ -96,6 +96,7 @@ func (a *assignment) run(take, work context.Context) error {
 	late.Stop()
 	close(drained)
 	commits.Wait()
+	a.said = time.Time{} // what the last commit cannot say is done again
 	a.commit()
 	a.consumer.observer.OldestInFlight(time.Time{})
 	return fatal(context.Cause(take))

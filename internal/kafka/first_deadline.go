@@ -32,27 +32,31 @@ type firstDeadline struct {
 
 	mutex   sync.Mutex
 	waiting bool      // something was asked, and since then nothing has come
+	reading int       // who waits for an answer now, with the time that it was given
 	until   time.Time // when the wait for it is over; zero while nobody has said so
 }
 
 // Write implements net.Conn.
 func (c *firstDeadline) Write(b []byte) (int, error) {
 	c.mutex.Lock()
-	if !c.waiting {
-		c.waiting, c.until = true, time.Time{}
+	if !c.waiting && c.reading == 0 {
+		c.until = time.Time{} // of a wait that is over
 	}
+	c.waiting = true
 	c.mutex.Unlock()
 	return c.Conn.Write(b)
 }
 
 // Read implements net.Conn.
 func (c *firstDeadline) Read(b []byte) (int, error) {
+	c.mutex.Lock()
+	c.reading++
+	c.mutex.Unlock()
 	n, err := c.Conn.Read(b)
-	if n > 0 {
-		c.mutex.Lock()
-		c.waiting = false
-		c.mutex.Unlock()
-	}
+	c.mutex.Lock()
+	c.reading--
+	c.waiting = c.waiting && n == 0
+	c.mutex.Unlock()
 	return n, err
 }
 

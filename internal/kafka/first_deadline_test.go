@@ -52,6 +52,44 @@ func TestTheTimeForAnAnswerBeginsOnce(t *testing.T) {
 	})
 }
 
+// TestTheTimeOfWhoIsStillWaitingIsKept: one of two questions is answered while the other
+// is waited for, and what is asked then gives that no more time.
+func TestTheTimeOfWhoIsStillWaitingIsKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		conn := &firstDeadline{Conn: ours}
+		defer conn.Close()
+		go func() { _, _ = io.Copy(io.Discard, theirs) }()
+		const patience = 6 * time.Second
+		ask := func() error {
+			_, err := conn.Write([]byte("?"))
+			return err
+		}
+		more := func() error { return conn.SetReadDeadline(time.Now().Add(patience)) }
+		must(t, errors.Join(ask(), more(), ask()))
+		go func() { _, _ = theirs.Write([]byte("!")) }()
+		if _, err := conn.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		must(t, more()) // of the second question's own wait
+		ended := make(chan error, 1)
+		go func() {
+			_, err := conn.Read(make([]byte, 1))
+			ended <- err
+		}()
+		for range 3 {
+			time.Sleep(patience / 4)
+			must(t, errors.Join(ask(), more()))
+		}
+		if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != patience {
+			t.Errorf("it was over after %s: %v", time.Since(began), err)
+		}
+	})
+}
+
 // TestACoordinatorThatHangsIsLeft when the first question to it has had its time.
 func TestACoordinatorThatHangsIsLeft(t *testing.T) {
 	t.Parallel()

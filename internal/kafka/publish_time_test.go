@@ -58,6 +58,28 @@ func TestADeposedBrokerThatHangsIsNotWaitedFor(t *testing.T) {
 	})
 }
 
+// TestABrokerThatStillLeadsIsWaitedFor: what it has confirmed is not sent again because
+// another partition of the request has moved.
+func TestABrokerThatStillLeadsIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	virtually(t, func(t *testing.T, p *press) {
+		p.untilConfirmed(everywhere())
+		before := p.log()
+		p.cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+			p.cluster.SleepControl(func() { <-time.After(metadataTTL + 2*deposedEvery) })
+			return nil, nil, false
+		})
+		time.AfterFunc(deposedEvery/2, func() { must(t, p.cluster.MoveTopicPartition(pressA, 2, 1)) })
+		p.untilConfirmed([]order.Message{to(pressA, 0, 3, 10), to(pressA, 2, 3, 10)})
+		for n := range int32(pressPartitions) {
+			want := before[place(pressA, n)] + 1 - int64(n%2)
+			if got := p.log()[place(pressA, n)]; got != want {
+				t.Errorf("partition %d has %d messages, want %d", n, got, want)
+			}
+		}
+	})
+}
+
 // TestTopicsMayGrowAndCome: what is published later goes to new partitions as well.
 func TestTopicsMayGrowAndCome(t *testing.T) {
 	t.Parallel()

@@ -79,8 +79,9 @@ func (p *Publisher) enter() bool {
 // What is not confirmed comes back in its order, too.
 //
 // An error of ctx leaves it unknown whether a message was appended: the client
-// does not take writes back. It may still be writing then, so what messages refer
-// to (keys, values, headers) must not be changed any more.
+// does not take writes back. It may still be writing then, and also when a later try
+// has been confirmed, so what messages refer to (keys, values, headers) must not be changed
+// any more.
 func (p *Publisher) Publish(ctx context.Context, messages []order.Message) (unconfirmed []order.Message, err error) {
 	unconfirmed, err = p.publish(ctx, messages)
 	p.observe(messages, unconfirmed, err)

@@ -3,7 +3,8 @@ package kafka
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -16,6 +17,9 @@ const (
 	// connections cost some milliseconds.
 	turnRound = 4 * time.Second
 	turnWait  = 250 * time.Millisecond
+	// turnPatience is how long a partition waits before another one gives its place up for
+	// it: where only a few have none, places would go round all the time otherwise.
+	turnPatience = turnRound / 2
 	// LooksAtOnce is how many partitions' bounds are asked for at a time where places are
 	// few: each over a connection beside those that are read.
 	LooksAtOnce = 4
@@ -26,14 +30,23 @@ const (
 // left for the transactions and the outcomes of what it has read, so its partitions are
 // never done with what they have, and keep their files for ever.
 //
-// Places are given in the order in which they are asked for: of those that wait at a channel,
-// the first is served first. A partition that cannot be reached has its place for as long
-// as the attempt takes.
+// Places are given in the order in which they are asked for. A partition that cannot be
+// reached has its place for as long as the attempt takes.
 type turns struct {
-	places  chan struct{} // one element for each place that is taken; nil: there are enough
-	looks   chan struct{} // likewise, for questions for bounds
+	bounded bool          // otherwise everybody has a place
 	wait    time.Duration // how long the broker may hold a question while somebody waits
-	waiting atomic.Int32
+	looks   chan struct{} // one element for each question for bounds
+
+	mutex sync.Mutex
+	free  int
+	queue []*waiter
+}
+
+// waiter is a partition that waits for its place.
+type waiter struct {
+	since time.Time
+	given chan struct{} // closed when it has the place
+	gone  bool          // it does not wait any more
 }
 
 // newTurns has so many places for so many partitions; none: as many as there are
@@ -43,9 +56,77 @@ func newTurns(places, partitions int) *turns {
 		return &turns{wait: fetchWait}
 	}
 	return &turns{
-		places: make(chan struct{}, places), looks: make(chan struct{}, LooksAtOnce),
+		bounded: true, free: places, looks: make(chan struct{}, LooksAtOnce),
 		wait: min(max(turnWait, turnRound*time.Duration(places)/time.Duration(partitions)), fetchWait),
 	}
+}
+
+// take returns nil when there is a place, or who waits for one.
+func (t *turns) take() *waiter {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	if t.free > 0 {
+		t.free--
+		return nil
+	}
+	w := &waiter{since: time.Now(), given: make(chan struct{})}
+	t.queue = append(t.queue, w)
+	return w
+}
+
+// give gives a place to whoever it was left for, or to the first that waits.
+func (t *turns) give(heir *waiter) {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	if heir == nil || heir.gone {
+		heir = t.next()
+	}
+	if heir == nil {
+		t.free++
+		return
+	}
+	close(heir.given)
+}
+
+// next takes the first out of the queue. The mutex is held.
+func (t *turns) next() *waiter {
+	if len(t.queue) == 0 {
+		return nil
+	}
+	w := t.queue[0]
+	t.queue = t.queue[1:]
+	return w
+}
+
+// leave ends the wait, and gives the place back if it has come meanwhile.
+func (t *turns) leave(w *waiter) {
+	t.mutex.Lock()
+	w.gone = true
+	t.queue = slices.DeleteFunc(t.queue, func(other *waiter) bool { return other == w })
+	t.mutex.Unlock()
+	select {
+	case <-w.given:
+		t.give(nil)
+	default:
+	}
+}
+
+// claim returns the first that waits, if it has waited for long enough. It is out of the
+// queue then: no other place is left for it.
+func (t *turns) claim() *waiter {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	if len(t.queue) == 0 || time.Since(t.queue[0].since) < turnPatience {
+		return nil
+	}
+	return t.next()
+}
+
+// crowded reports whether anybody waits.
+func (t *turns) crowded() bool {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	return len(t.queue) > 0
 }
 
 // turn is the place of one partition, for one goroutine. It is held from the first
@@ -56,17 +137,19 @@ type turn struct {
 	turns *turns
 	held  bool
 	since time.Time
+	heir  *waiter // who the place is left for
 }
 
 // begin waits for a place. It fails when ctx ends first.
 func (t *turn) begin(ctx context.Context) error {
-	if t.turns.places != nil {
-		t.turns.waiting.Add(1)
-		defer t.turns.waiting.Add(-1)
-		select {
-		case t.turns.places <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
+	if t.turns.bounded {
+		if w := t.turns.take(); w != nil {
+			select {
+			case <-w.given:
+			case <-ctx.Done():
+				t.turns.leave(w)
+				return ctx.Err()
+			}
 		}
 	}
 	t.held, t.since = true, time.Now()
@@ -75,10 +158,10 @@ func (t *turn) begin(ctx context.Context) error {
 
 // end gives the place to the next. Without one nothing happens.
 func (t *turn) end() {
-	if t.held && t.turns.places != nil {
-		<-t.turns.places
+	if t.held && t.turns.bounded {
+		t.turns.give(t.heir)
 	}
-	t.held = false
+	t.held, t.heir = false, nil
 }
 
 // rest waits for d without a place, and then for the next one.
@@ -93,7 +176,7 @@ func (t *turn) rest(ctx context.Context, d time.Duration) error {
 
 // look asks a question beside what is read.
 func (t *turn) look(ctx context.Context, ask func() error) error {
-	if t.turns.looks != nil {
+	if t.turns.bounded {
 		select {
 		case t.turns.looks <- struct{}{}:
 		case <-ctx.Done():
@@ -107,18 +190,21 @@ func (t *turn) look(ctx context.Context, ask func() error) error {
 // lasts reports whether the place may be kept for d while nothing is read. Whoever comes
 // meanwhile would have to wait as long, so it is of no importance whether anybody waits now.
 func (t *turn) lasts(d time.Duration) bool {
-	return t.turns.places == nil || d <= 0 || time.Since(t.since)+d < turnLength
+	return !t.turns.bounded || d <= 0 || time.Since(t.since)+d < turnLength
 }
 
 // over reports whether the place is to be given to another partition: at once by one
-// that has no messages.
+// that has no messages. It is left for that one then, and the turn is to be ended.
 func (t *turn) over(idle bool) bool {
-	return t.turns.waiting.Load() > 0 && (idle || time.Since(t.since) >= turnLength)
+	if t.turns.bounded && t.heir == nil && (idle || time.Since(t.since) >= turnLength) {
+		t.heir = t.turns.claim()
+	}
+	return t.heir != nil
 }
 
 // wait is how long the broker may hold a question.
 func (t *turn) wait() time.Duration {
-	if t.turns.waiting.Load() == 0 {
+	if !t.turns.crowded() {
 		return fetchWait
 	}
 	return t.turns.wait

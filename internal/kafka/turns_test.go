@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -136,60 +137,121 @@ func TestNobodyWaitsForTheTimeOfAnothersMessage(t *testing.T) {
 	}
 }
 
-// TestATurnIsKeptUntilSomebodyWaits.
-func TestATurnIsKeptUntilSomebodyWaits(t *testing.T) {
+// TestATurnIsKeptUntilSomebodyHasWaited, and given to whoever has waited longest.
+func TestATurnIsKeptUntilSomebodyHasWaited(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		all := newTurns(1, 2)
-		first, second := turn{turns: all}, turn{turns: all}
-		if err := first.begin(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(2 * turnLength)
+		all := newTurns(1, 3)
+		first := &turn{turns: all}
+		must(t, first.begin(t.Context()))
+		time.Sleep(2 * turnPatience)
 		if first.over(true) || first.wait() != fetchWait {
 			t.Error("the place is not kept though nobody waits for it")
 		}
 		if !first.lasts(0) || first.lasts(1) {
 			t.Error("who comes would have to wait for the time of a message")
 		}
-		begun := make(chan error, 1)
-		go func() { begun <- second.begin(t.Context()) }()
-		synctest.Wait()
-		if !first.over(true) || !first.over(false) || first.wait() != fetchWait {
-			t.Error("the place is kept though somebody waits for it")
+		begin := func(its *turn) (begun chan error) {
+			begun = make(chan error, 1)
+			go func() { begun <- its.begin(t.Context()) }()
+			synctest.Wait()
+			return begun
+		}
+		second, third := &turn{turns: all}, &turn{turns: all}
+		secondBegun := begin(second)
+		time.Sleep(turnPatience - time.Nanosecond)
+		thirdBegun := begin(third)
+		if first.over(true) || first.wait() != all.wait {
+			t.Error("the place is given up before somebody has waited for long enough")
+		}
+		time.Sleep(time.Nanosecond)
+		if !first.over(true) || !first.over(false) {
+			t.Error("the place is kept though somebody has waited")
 		}
 		rested := make(chan error, 1)
-		go func() { rested <- first.rest(t.Context(), turnLength) }()
-		if err := <-begun; err != nil {
-			t.Fatal(err)
+		go func() { rested <- first.rest(t.Context(), 0) }()
+		must(t, <-secondBegun)
+		if second.over(true) || !second.lasts(turnLength-1) || second.lasts(turnLength) {
+			t.Error("a turn ends with its beginning")
 		}
-		time.Sleep(turnLength / 2)
-		if second.over(true) || second.over(false) {
-			t.Error("who rests does not wait")
-		}
-		if !second.lasts(turnLength/4) || second.lasts(turnLength) {
-			t.Error("a turn has its length")
-		}
-		time.Sleep(turnLength * 3 / 4)
-		if !second.over(true) || !second.over(false) {
-			t.Error("who has rested waits")
-		}
-		ended, end := context.WithCancel(t.Context())
-		third := turn{turns: all}
-		end()
-		if third.begin(ended) == nil {
-			t.Error("it was waited for though it was told to stop")
-		}
+		second.end()
+		must(t, <-thirdBegun)
 		third.end()
-		second.end()
-		second.end()
-		if err := <-rested; err != nil {
-			t.Fatal(err)
-		}
-		if len(all.places) != 1 {
-			t.Errorf("%d places are taken, want 1", len(all.places))
-		}
+		third.end()
+		must(t, <-rested)
 		first.end()
+		if all.free != 1 || all.crowded() {
+			t.Errorf("%d places are free, want 1", all.free)
+		}
+	})
+}
+
+// TestWhoDoesNotWaitAnyMoreGetsNoPlace, and nobody else loses one.
+func TestWhoDoesNotWaitAnyMoreGetsNoPlace(t *testing.T) {
+	t.Parallel()
+	for n := range 40 {
+		claimed, atOnce := n%2 == 0, n > 1 // at once, it has come or not as the scheduler will
+		synctest.Test(t, func(t *testing.T) {
+			all := newTurns(1, 3)
+			holder, leaver, stayer := &turn{turns: all}, &turn{turns: all}, &turn{turns: all}
+			must(t, holder.begin(t.Context()))
+			ctx, leave := context.WithCancel(t.Context())
+			left, stayed := make(chan error, 1), make(chan error, 1)
+			go func() { left <- leaver.begin(ctx) }()
+			synctest.Wait()
+			go func() { stayed <- stayer.begin(t.Context()) }()
+			time.Sleep(turnPatience)
+			if claimed && !holder.over(true) {
+				t.Fatal("the place is kept though somebody has waited")
+			}
+			leave()
+			if atOnce {
+				holder.end()
+			}
+			if err := <-left; err == nil {
+				t.Fatal("it goes on though it was told to stop")
+			}
+			leaver.end()
+			holder.end()
+			must(t, <-stayed)
+			stayer.end()
+			if all.free != 1 || all.crowded() {
+				t.Errorf("%d places are free, want 1", all.free)
+			}
+		})
+	}
+}
+
+// TestPlacesDoNotGoRoundForNothing: where one partition of many has no place, one place in
+// turnPatience changes hands, however many could.
+func TestPlacesDoNotGoRoundForNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const places = 100
+		all := newTurns(places, places+1)
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		var turns atomic.Int32
+		var partitions sync.WaitGroup
+		for range places + 1 {
+			partitions.Go(func() {
+				its := &turn{turns: all}
+				defer its.end()
+				for err := its.begin(ctx); err == nil; err = its.rest(ctx, 0) {
+					turns.Add(1)
+					for ctx.Err() == nil && !its.over(true) {
+						_ = sleep(ctx, its.wait())
+					}
+				}
+			})
+		}
+		partitions.Wait()
+		if n := turns.Load() - places; n < int32(time.Minute/turnPatience)/2 || n > int32(time.Minute/turnPatience) {
+			t.Errorf("%d places have changed hands in a minute", n)
+		}
+		if all.free != places {
+			t.Errorf("%d places are free, want %d", all.free, places)
+		}
 	})
 }
 
@@ -201,7 +263,7 @@ func TestTurnsAreTakenOnlyWhereTheyMust(t *testing.T) {
 		wait               time.Duration // 0: everybody has a place
 	}{{0, 9, 0}, {9, 9, 0}, {10, 9, 0}, {8, 9, fetchWait}, {1, 100, turnWait}, {10, 100, 400 * time.Millisecond}} {
 		all := newTurns(c.places, c.partitions)
-		if (all.places != nil) != (c.wait > 0) || c.wait > 0 && all.wait != c.wait {
+		if all.bounded != (c.wait > 0) || c.wait > 0 && all.wait != c.wait {
 			t.Errorf("%d places for %d partitions: a broker may wait %s", c.places, c.partitions, all.wait)
 		}
 		if c.wait > 0 {

@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"fmt"
-	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 )
@@ -15,7 +14,7 @@ func (p *partition) verify(ctx context.Context) (start int64, err error) {
 	if committed < 0 {
 		return kafkago.FirstOffset, nil // no commit yet: everything there is will be read
 	}
-	first, end, err := p.bounds(ctx, p.turn.rest)
+	first, end, err := p.bounds(ctx)
 	switch {
 	case err != nil:
 		return 0, err
@@ -32,21 +31,29 @@ func (p *partition) verify(ctx context.Context) (start int64, err error) {
 
 // bounds are the first and the end offset of the partition. A cluster that cannot
 // answer yet is asked until it does, or ctx ends: to read on without knowing is to
-// lose messages without a word. rest is how the time between two questions is spent.
-func (p *partition) bounds(ctx context.Context, rest func(context.Context, time.Duration) error) (first, end int64, err error) {
+// lose messages without a word.
+func (p *partition) bounds(ctx context.Context) (first, end int64, err error) {
 	for {
-		err = p.turn.look(ctx, func() error {
-			first, end, err = p.consumer.client.bounds(ctx, p.topic, p.id)
-			return err
-		})
+		first, end, err = p.look(ctx)
 		if err == nil {
 			return first, end, nil
 		}
-		p.log.WarnContext(ctx, "partition not verified, asking again", "error", err)
-		if rest(ctx, joinRest) != nil {
+		if p.turn.rest(ctx, joinRest) != nil {
 			return 0, 0, ctx.Err()
 		}
 	}
+}
+
+// look asks for the bounds once.
+func (p *partition) look(ctx context.Context) (first, end int64, err error) {
+	err = p.turn.look(ctx, func() error {
+		first, end, err = p.consumer.client.bounds(ctx, p.topic, p.id)
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		p.log.WarnContext(ctx, "partition not verified, asking again", "error", err)
+	}
+	return first, end, err
 }
 
 // lost reports messages [from, to) that are gone.
@@ -59,7 +66,7 @@ func (p *partition) lost(from, to int64) error {
 // outside finds out why the log has nothing at next, and returns where to go on;
 // nobody but us looks. It is refused otherwise if the log has next after all.
 func (p *partition) outside(ctx context.Context, next int64, refused error) (int64, error) {
-	first, end, err := p.bounds(ctx, p.turn.rest)
+	first, end, err := p.bounds(ctx)
 	switch {
 	case err != nil:
 		return next, err
@@ -74,12 +81,15 @@ func (p *partition) outside(ctx context.Context, next int64, refused error) (int
 }
 
 // gap tells a hole that the log may have (compaction) from messages that retention
-// took before they were read. It waits until it can: what comes behind the gap is
-// settled and committed, and then nobody would look at it again.
+// took before they were read. While it cannot, nothing is read on: what comes behind the
+// gap is settled and committed, and then nobody would look at it again.
 func (p *partition) gap(ctx context.Context, want, got int64) error {
-	first, _, err := p.bounds(ctx, sleep) // its connection is open
-	if err != nil || first <= want {
-		return err
+	first, _, err := p.look(ctx)
+	switch {
+	case err != nil:
+		return turnOver{rest: joinRest} // and then it comes to the gap again
+	case first <= want:
+		return nil
 	}
 	return p.lost(want, min(first, got))
 }
