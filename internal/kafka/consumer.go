@@ -2,9 +2,11 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -137,13 +139,21 @@ func (c *Consumer) Run(take, work context.Context) error {
 	}
 	defer c.close(work, group)
 	defer c.observer.Joined(false)
-	for {
+	leaving, stopLeaving := context.WithCancel(take)
+	var leavers sync.WaitGroup
+	defer leavers.Wait()
+	defer stopLeaving()
+	for member := ""; ; {
 		generation, err := group.Next(take)
 		if take.Err() != nil {
 			return nil
 		}
 		if err != nil {
 			c.observer.Joined(false)
+			if former := member; former != "" && !errors.Is(err, kafkago.RebalanceInProgress) { // with which the client stays who it is
+				member = ""
+				leavers.Go(func() { c.leaveFor(leaving, former) })
+			}
 			c.log.WarnContext(take, "group not joined, trying again", "group", c.cfg.Group, "error", err)
 			err = sleep(take, joinRest)
 			if err != nil {
@@ -151,6 +161,7 @@ func (c *Consumer) Run(take, work context.Context) error {
 			}
 			continue
 		}
+		member = generation.MemberID
 		ended := make(chan error, 1)
 		generation.Start(func(ctx context.Context) {
 			err := c.serve(take, work, ctx, generation)
