@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -139,20 +138,17 @@ func (c *Consumer) Run(take, work context.Context) error {
 	}
 	defer c.close(work, group)
 	defer c.observer.Joined(false)
-	leaving, stopLeaving := context.WithCancel(take)
-	var leavers sync.WaitGroup
-	defer leavers.Wait()
+	known, stopLeaving := c.leaver(take)
 	defer stopLeaving()
-	for member := ""; ; {
+	for {
 		generation, err := group.Next(take)
 		if take.Err() != nil {
 			return nil
 		}
 		if err != nil {
 			c.observer.Joined(false)
-			if former := member; former != "" && !errors.Is(err, kafkago.RebalanceInProgress) { // with which the client stays who it is
-				member = ""
-				leavers.Go(func() { c.leaveFor(leaving, former) })
+			if !errors.Is(err, kafkago.RebalanceInProgress) { // with which the client may stay who it is
+				known("")
 			}
 			c.log.WarnContext(take, "group not joined, trying again", "group", c.cfg.Group, "error", err)
 			err = sleep(take, joinRest)
@@ -161,7 +157,7 @@ func (c *Consumer) Run(take, work context.Context) error {
 			}
 			continue
 		}
-		member = generation.MemberID
+		known(generation.MemberID)
 		ended := make(chan error, 1)
 		generation.Start(func(ctx context.Context) {
 			err := c.serve(take, work, ctx, generation)

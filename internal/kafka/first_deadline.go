@@ -64,7 +64,7 @@ func (c *firstDeadline) Read(b []byte) (int, error) {
 func (c *firstDeadline) SetReadDeadline(t time.Time) error {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	if c.waiting && !c.until.IsZero() && (t.IsZero() || t.After(c.until)) {
+	if (c.waiting || c.reading > 0) && !c.until.IsZero() && (t.IsZero() || t.After(c.until)) {
 		return nil
 	}
 	c.until = t

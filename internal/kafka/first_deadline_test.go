@@ -82,7 +82,7 @@ func TestTheTimeOfWhoIsStillWaitingIsKept(t *testing.T) {
 		}()
 		for range 3 {
 			time.Sleep(patience / 4)
-			must(t, errors.Join(ask(), more()))
+			must(t, errors.Join(more(), ask())) // as the client does
 		}
 		if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != patience {
 			t.Errorf("it was over after %s: %v", time.Since(began), err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync"
 
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
@@ -15,17 +16,40 @@ import (
 // leaveFor takes a member out of the group that the client has forgotten: when it cannot
 // join again it joins as another one, without having left. The coordinator would wait
 // for the one of before until its session is over, and everybody who wants to join would
-// wait with it. It asks until it is answered, or ctx ends.
+// wait with it. It asks until the coordinator has answered, the session must be over
+// anyway, or ctx ends. A member that the client never told of is not known here.
 func (c *Consumer) leaveFor(ctx context.Context, member string) {
+	asking, cancel := context.WithTimeout(ctx, c.cfg.SessionTimeout+c.cfg.RebalanceTimeout)
+	defer cancel()
 	for {
-		err := c.client.leave(ctx, c.cfg.Group, member)
-		var answer kafkago.Error
-		if err == nil || errors.As(err, &answer) && !answer.Temporary() {
-			return // a member that is not known any more is gone, too
-		}
-		if sleep(ctx, joinRest) != nil {
+		err := c.client.leave(asking, c.cfg.Group, member)
+		if err == nil || errors.Is(err, kafkago.UnknownMemberId) {
 			return
 		}
+		if Denied(err) || sleep(asking, joinRest) != nil {
+			if ctx.Err() == nil {
+				c.log.WarnContext(ctx, "the group waits for a member that is gone until its session is over", "error", err)
+			}
+			return
+		}
+	}
+}
+
+// leaver is told who the client is now (empty: nobody) and takes whom it was before out of
+// the group, beside everything else. stop ends that.
+func (c *Consumer) leaver(ctx context.Context) (now func(member string), stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var leaving sync.WaitGroup
+	known := ""
+	now = func(member string) {
+		if former := known; former != "" && former != member {
+			leaving.Go(func() { c.leaveFor(ctx, former) })
+		}
+		known = member
+	}
+	return now, func() {
+		cancel()
+		leaving.Wait()
 	}
 }
 
