@@ -66,6 +66,17 @@ func (r *offsetsRequest) Broker(cluster protocol.Cluster) (protocol.Broker, erro
 	return (*listoffsets.Request)(r).Broker(cluster)
 }
 
+// partitions are those that are asked for, by topic.
+func (r *offsetsRequest) partitions() map[string][]int {
+	partitions := make(map[string][]int, len(r.Topics))
+	for _, t := range r.Topics {
+		for _, p := range t.Partitions {
+			partitions[t.Topic] = append(partitions[t.Topic], int(p.Partition))
+		}
+	}
+	return partitions
+}
+
 // offsets are, for each of the partitions, the first offset whose message was appended at
 // that moment or later, in Unix milliseconds; the broker says -1 where there is none.
 // kafkago.FirstOffset and LastOffset are moments, too. Each broker is asked once for all
@@ -163,7 +174,13 @@ func (c *Client) leaders(ctx context.Context, topics []string) (map[string]map[i
 func (c *Client) ask(ctx context.Context, q *offsetsRequest) (*listoffsets.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	defer c.watchLeader(ctx, q.partitions(), end)()
 	answer, err := c.transport.RoundTrip(ctx, c.admin.Addr, q)
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errDeposed) {
+		err = cause
+	}
 	if err != nil {
 		return nil, err
 	}

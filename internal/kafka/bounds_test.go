@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -73,4 +74,28 @@ func TestBoundsOfAPartitionThatIsNotAnsweredForAreNotKnown(t *testing.T) {
 			t.Errorf("answer %d: %+v", n, got)
 		}
 	}
+}
+
+// TestBoundsAreAskedOfTheNewLeader as soon as the client has heard of it, and not when the
+// one that hangs has had all the time of a request.
+func TestBoundsAreAskedOfTheNewLeader(t *testing.T) {
+	t.Parallel()
+	virtually(t, func(t *testing.T, p *press) {
+		p.untilConfirmed(everywhere())
+		p.cluster.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+			p.cluster.KeepControl()
+			return nil, nil, p.cluster.CurrentNode() == 0
+		})
+		began := time.Now()
+		time.AfterFunc(time.Second, func() { must(t, p.cluster.MoveTopicPartition(pressA, 0, 1)) })
+		for {
+			_, end, err := p.client.bounds(t.Context(), pressA, 0)
+			if err == nil && end > 0 {
+				break
+			}
+		}
+		if took, most := time.Since(began), time.Second+metadataTTL+2*deposedEvery; took > most {
+			t.Errorf("it took %v, want no more than %v", took, most)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package kafka
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"strings"
 	"sync/atomic"
@@ -183,6 +184,7 @@ func TestALossIsNotForgottenWhileNobodyCanBeAsked(t *testing.T) {
 
 func loseUnread(t *testing.T, jumps bool) {
 	t.Helper()
+	const first = 20 // of what is left; those before it are lost, but for what a question under way brings
 	g := newFakeGroup(t)
 	var held, released atomic.Bool
 	g.onFetch(func(offset int64) *kmsg.FetchResponseTopicPartition {
@@ -190,8 +192,8 @@ func loseUnread(t *testing.T, jumps bool) {
 		switch {
 		case held.Load() && !released.Load():
 			told.ErrorCode = kerr.LeaderNotAvailable.Code
-		case released.Load() && jumps && offset < 3:
-			told.HighWatermark, told.LastStableOffset, told.RecordBatches = 4, 4, batchAt(3, "d")
+		case released.Load() && jumps && offset < first:
+			told.HighWatermark, told.LastStableOffset, told.RecordBatches = first+1, first+1, batchAt(first, "d")
 		default:
 			return nil
 		}
@@ -203,14 +205,14 @@ func loseUnread(t *testing.T, jumps bool) {
 	wait(t, "a transaction", m.reached)
 	wait(t, "a commit", m.committed)
 	held.Store(true)
-	g.send("b") // the question under way may bring this one
-	g.send("c")
-	g.send("d")
-	g.servers.DeleteRecords(t, g.topic, 0, 3)
+	for range first {
+		g.send("b")
+	}
+	g.servers.DeleteRecords(t, g.topic, 0, first)
 	left := g.refuseBounds(3)
 	released.Store(true)
 	err := wait(t, "its end", m.ran)
-	if !errors.Is(err, ErrDataLoss) || !strings.Contains(err.Error(), "to 2 (") {
+	if !errors.Is(err, ErrDataLoss) || !strings.Contains(err.Error(), fmt.Sprintf("to %d (", first-1)) {
 		t.Errorf("it ended with %v", err)
 	}
 	if left.Load() >= 0 {

@@ -109,7 +109,7 @@ func (c *Client) produce(ctx context.Context, sets []set) (*produce.Response, er
 	defer cancel()
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	defer c.watchLeader(ctx, sets, end)()
+	defer c.watchLeader(ctx, partitionsOf(sets), end)()
 	answer, err := c.transport.RoundTrip(ctx, c.admin.Addr, req)
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errDeposed) {
 		err = cause
@@ -122,6 +122,15 @@ func (c *Client) produce(ctx context.Context, sets []set) (*produce.Response, er
 		return nil, fmt.Errorf("ask broker %d: the answer is a %T", sets[0].lane.leader, answer)
 	}
 	return res, nil
+}
+
+// partitionsOf are those that the sets are for, by topic.
+func partitionsOf(sets []set) map[string][]int {
+	partitions := make(map[string][]int, 1)
+	for _, s := range sets {
+		partitions[s.lane.topic] = append(partitions[s.lane.topic], int(s.lane.partition))
+	}
+	return partitions
 }
 
 // settle notes what the broker says about the set.
