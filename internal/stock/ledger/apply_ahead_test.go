@@ -215,9 +215,9 @@ func TestABatchWaitsForOneThatHasYetToDecide(t *testing.T) {
 		if err := tx.Rollback(); err != nil {
 			t.Fatal(err)
 		}
-		s.reach(t, firstWritten, one)
-		s.reach(t, secondBegun, two)
+		s.reach(t, secondBegun, two) // by either of them: once it is decided they go side by side
 		s.release(secondBegun)
+		s.reach(t, firstWritten, one)
 		s.release(firstWritten)
 		wantStates(t, <-one, stock.Deducted)
 		wantStates(t, <-two, stock.Deducted)
