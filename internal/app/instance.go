@@ -25,6 +25,9 @@ const (
 	// lookAhead is how many batches' worth of waiting orders is considered for
 	// one batch.
 	lookAhead = 4
+	// gatherFor is longer than a transaction takes as a rule (10 to 20 ms), and not long
+	// for an order that has to wait for a batch in vain.
+	gatherFor = 50 * time.Millisecond
 	// deadWindow is the number of newest events the breaker looks at.
 	deadWindow = 1000
 	// partitionWindow is the most messages of one partition in flight: those

@@ -34,6 +34,7 @@ func (s ConsumerSettings) FlowConfig() order.FlowConfig {
 			MaxWaiting:      s.Flow.MaxWaiting,
 			MaxWaitingBytes: s.Flow.MaxWaitingBytes,
 			ClaimAfter:      s.Flow.ClaimAfter,
+			GatherFor:       gatherFor,
 		},
 		LockBudget:         s.Lock.Budget,
 		LockRequired:       s.Lock.Mode == lockRequired,

@@ -32,6 +32,11 @@ type SchedulerConfig struct {
 	// ClaimAfter bounds overtaking: a message that has waited this long keeps
 	// its goods from every message behind it.
 	ClaimAfter time.Duration
+	// GatherFor is how long less than half a batch waits for more while another worker
+	// is at work; zero: not at all. Longer than a transaction as a rule takes it makes
+	// batches of what comes during one, and no longer than that need anybody be held up
+	// by a worker that waits for another instance's goods.
+	GatherFor time.Duration
 }
 
 // scheduler holds the messages that wait and forms batches whose goods no
@@ -54,6 +59,7 @@ type scheduler struct {
 	goods   map[string]*batch
 	orders  map[string]struct{}
 	flying  int  // batches that hold goods
+	working int  // batches that workers have in their hands
 	closed  bool // no more submits
 
 	// The first blocked of waiting could not be taken by the last walk, and
@@ -133,14 +139,17 @@ func (s *scheduler) next(ctx context.Context) (*batch, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if b := s.form(); b != nil {
-			return b, nil
+		rest := s.gathering()
+		if rest == 0 {
+			if b := s.form(); b != nil {
+				return b, nil
+			}
 		}
 		if s.closed && len(s.waiting) == 0 {
 			s.work.Broadcast()
 			return nil, errDrained
 		}
-		s.await(ctx, s.work)
+		s.awaitWork(ctx, rest)
 	}
 }
 
@@ -148,6 +157,9 @@ func (s *scheduler) next(ctx context.Context) (*batch, error) {
 func (s *scheduler) tryNext() *batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.gathering() > 0 {
+		return nil
+	}
 	return s.form()
 }
 
@@ -159,6 +171,7 @@ func (s *scheduler) form() *batch {
 		return nil
 	}
 	s.flying++
+	s.working++
 	return b
 }
 
@@ -362,37 +375,4 @@ func (s *scheduler) discard() {
 	s.waiting, s.bytes = s.waiting[:0], 0
 	s.unblock()
 	s.work.Broadcast()
-}
-
-// claims are the keys that messages skipped in one walk keep from those
-// behind them.
-type claims struct {
-	orders map[string]struct{}
-	goods  map[string]struct{}
-}
-
-func (c *claims) order(t *task) {
-	if c.orders == nil {
-		c.orders = make(map[string]struct{})
-	}
-	c.orders[t.event.OrderID] = struct{}{}
-}
-
-func (c *claims) goodsOf(t *task) {
-	if c.goods == nil {
-		c.goods = make(map[string]struct{})
-	}
-	for i := range t.event.Lines {
-		c.goods[t.event.Lines[i].Goods] = struct{}{}
-	}
-}
-
-func (c *claims) hasOrder(id string) bool {
-	_, ok := c.orders[id]
-	return ok
-}
-
-func (c *claims) hasGoods(id string) bool {
-	_, ok := c.goods[id]
-	return ok
 }

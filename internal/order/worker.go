@@ -41,6 +41,7 @@ func (f *Flow) work(ctx context.Context) error {
 		}
 		f.deps.Observer.Busy(int(f.busy.Add(1)))
 		f.process(ctx, b)
+		f.sched.laid()
 		f.deps.Observer.Busy(int(f.busy.Add(-1)))
 		if !f.handOver(ctx, b) {
 			return nil
