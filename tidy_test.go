@@ -24,11 +24,13 @@ const maxFileLines = 400
 // emptyNames say where something is put, not what it is.
 var emptyNames = []string{"base", "common", "helper", "helpers", "lib", "misc", "shared", "util", "utils"}
 
-// fakes must not be linked into the programs that are deployed.
+// fakes must not be linked into the programs that are deployed, nor a second client of Kafka:
+// of franz-go they have the messages alone (kmsg).
 var fakes = []string{
 	"github.com/alicebob/miniredis",
 	"github.com/glebarez",
-	"github.com/twmb/franz-go",
+	"github.com/twmb/franz-go/pkg/kfake",
+	"github.com/twmb/franz-go/pkg/kgo",
 	"modernc.org/sqlite",
 	"orderconsumer/internal/embedded",
 	"orderconsumer/internal/testkit",

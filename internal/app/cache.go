@@ -82,7 +82,7 @@ func (i *Instance) openCache() error {
 	s := i.settings.Cache
 	deps := cache.Deps{Source: i.ledger, Observer: i.observer}
 	if s.Mode != cacheOff {
-		store, err := s.open(i.settings.Redis, i.files.redis)
+		store, err := s.open(i.settings.Redis, i.redisPool)
 		if err != nil {
 			return err
 		}

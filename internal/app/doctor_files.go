@@ -27,7 +27,7 @@ func filesFinding(limit uint64, wanted int) finding {
 		f.What = fmt.Sprintf("this process may have %d open at a time (connections are files), nothing works with fewer than %d", limit, filesLeast)
 	case limit < uint64(wanted):
 		f.Status, f.Fix = statusWarn, enough
-		f.What = fmt.Sprintf("this process may have %d open at a time (connections are files), and wants about %d when it has all partitions to itself: they would be read in turn, which is slow", limit, wanted)
+		f.What = fmt.Sprintf("this process may have %d open at a time (connections are files), and wants about %d: connections to Redis would be few, and some to brokers may fail at times", limit, wanted)
 	}
 	return f
 }

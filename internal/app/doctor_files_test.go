@@ -11,11 +11,10 @@ func TestOpenFilesAreHeldAgainstWhatIsWanted(t *testing.T) {
 		t.Fatal(err)
 	}
 	wanted := s.filesWanted()
-	partitions := s.Topics.Partitions * (1 + len(s.Group.RetryAfter))
-	if wanted <= partitions || wanted > partitions+80 {
-		t.Errorf("%d are wanted for %d partitions", wanted, partitions)
+	if wanted <= filesAside || wanted > filesAside+60 {
+		t.Errorf("%d are wanted", wanted)
 	}
-	for limit, want := range map[uint64]status{12: statusFail, 23: statusFail, 24: statusWarn, 64: statusWarn, 128: statusOK, 1 << 63: statusOK} {
+	for limit, want := range map[uint64]status{12: statusFail, 23: statusFail, 24: statusWarn, 40: statusWarn, 128: statusOK, 1 << 63: statusOK} {
 		got := filesFinding(limit, wanted)
 		if got.Status != want || (got.Fix == "") != (want == statusOK) {
 			t.Errorf("%d files: %s, want %s", limit, got, want)

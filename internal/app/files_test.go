@@ -2,31 +2,26 @@ package app
 
 import "testing"
 
-// TestFilesAreSharedOut: partitions get what the rest leaves, and never nothing; where that is
-// not all of them, Redis leaves some, too.
-func TestFilesAreSharedOut(t *testing.T) {
+// TestFilesAreLeftToOthers: where they are few, Redis leaves some.
+func TestFilesAreLeftToOthers(t *testing.T) {
 	t.Parallel()
 	s, err := DefaultConsumerSettings()
 	if err != nil {
 		t.Fatal(err)
 	}
-	partitions := s.Topics.Partitions * (1 + len(s.Group.RetryAfter))
 	wanted := uint64(s.filesWanted()) //nolint:gosec // it is small
-	for limit, want := range map[uint64]files{
-		0: {1, redisConnsFew}, 12: {1, redisConnsFew}, 64: {22, redisConnsFew},
-		wanted - 1: {partitions + 15, redisConnsFew}, wanted: {partitions, 0}, wanted + 2: {partitions + 2, 0}, 1 << 63: {},
-	} {
-		if got := s.shareFiles(limit, true); got != want {
-			t.Errorf("of %d files %+v, want %+v", limit, got, want)
+	for limit, want := range map[uint64]int{0: redisConnsFew, wanted - 1: redisConnsFew, wanted: 0, 1 << 63: 0} {
+		if got := s.redisPool(limit, true); got != want {
+			t.Errorf("of %d files %d, want %d", limit, got, want)
 		}
 	}
-	if got := s.shareFiles(0, false); got != (files{}) {
-		t.Errorf("of an unknown number %+v", got)
+	if got := s.redisPool(0, false); got != 0 {
+		t.Errorf("of an unknown number %d", got)
 	}
 	s.Redis.URLs = append(s.Redis.URLs, "redis://b", "redis://c")
-	one := s.shareFiles(1000, true).partitions
+	all := s.filesWanted()
 	s.Lock.Mode, s.Cache.Mode = lockOff, cacheOff
-	if none := s.shareFiles(1000, true).partitions; none-one != 4*redisConns+3 {
-		t.Errorf("%d partitions with three Redis for the lock and one for the cache, %d with none", one, none)
+	if none := s.filesWanted(); all-none != 4*redisConns+3 {
+		t.Errorf("%d with three Redis for the lock and one for the cache, %d with none", all, none)
 	}
 }

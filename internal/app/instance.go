@@ -71,7 +71,7 @@ type Instance struct {
 	settings  ConsumerSettings
 	options   Options
 	log       *slog.Logger
-	files     files
+	redisPool int // connections to each Redis, of the lock and of the cache; 0: what the client keeps by itself
 	client    *kafka.Client
 	publisher *kafka.Publisher
 	redis     []redis.UniversalClient
@@ -92,7 +92,7 @@ func OpenInstance(ctx context.Context, s ConsumerSettings, o Options) (_ *Instan
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	i := &Instance{settings: s, options: o, log: o.Log, files: s.shareFiles(openFilesLimit())}
+	i := &Instance{settings: s, options: o, log: o.Log, redisPool: s.redisPool(openFilesLimit())}
 	defer func() {
 		if err != nil {
 			i.Close()
@@ -140,7 +140,7 @@ func (i *Instance) openLock() error {
 	if i.settings.Lock.Mode == lockOff {
 		return nil
 	}
-	clients, err := i.settings.Redis.clients(lock.ClientConfig{Name: "order-consumer", PoolSize: i.files.redis})
+	clients, err := i.settings.Redis.clients(lock.ClientConfig{Name: "order-consumer", PoolSize: i.redisPool})
 	if err != nil {
 		return err
 	}
@@ -289,7 +289,6 @@ func (i *Instance) member() kafka.ConsumerConfig {
 		delays[topic] = order.MaxDelay // what the message says, within reason
 	}
 	member := s.MemberConfig()
-	member.ReadAtOnce = i.files.partitions
 	member.Topics, member.Delays, member.Ensure, member.Crash = i.consumed(), delays, i.ensureTopics, i.options.Crash
 	return member
 }

@@ -21,7 +21,7 @@ type assignment struct {
 	flow       *order.Flow
 	partitions []*partition
 	inputs     *inputsFirst
-	turns      *turns
+	feeds      *feeds
 	committed  map[*partition]int64 // owned by the committer
 	said       time.Time            // when it was last said that a commit failed; owned by the committer
 }
@@ -35,11 +35,8 @@ func (a *assignment) add(topic string, id int, offset int64) {
 		start:    offset,
 		mark:     newWatermark(offset, c.cfg.Window),
 		flow:     a.flow,
-		turn:     turn{turns: a.turns},
+		feed:     a.feeds.add(topic, id),
 		log:      c.log.With("topic", topic, "partition", id),
-		broke:    -1,
-		slipped:  -1,
-		rested:   -1,
 		begin:    func(ctx context.Context) error { return ctx.Err() },
 		begun:    func() {},
 	}
@@ -90,6 +87,7 @@ func (a *assignment) run(take, work context.Context) error {
 
 	<-take.Done()
 	readers.Wait()
+	a.feeds.wait()
 	a.flow.Drain()
 	late := time.AfterFunc(a.consumer.cfg.DrainTimeout, stopWorking)
 	flow.Wait()

@@ -24,6 +24,9 @@ const (
 	// make the whole group join again, beside what the broker costs by itself. Longer than
 	// a session it is not: the others have our partitions then.
 	coordinatorTimeout = 6 * time.Second
+	// closeTimeout bounds the end of what the client closes: with the broker
+	// unreachable that can take minutes.
+	closeTimeout = 2 * time.Second
 	// watchPartitions is how soon new partitions of a topic are noticed.
 	watchPartitions = 5 * time.Second
 	// heartbeatMost is the longest time between two heartbeats. A heartbeat is how
@@ -65,10 +68,6 @@ type ConsumerConfig struct {
 	CommitEvery time.Duration
 	// Window is the most messages of one partition in flight.
 	Window int
-	// ReadAtOnce is the most partitions that are read at a time, each over a connection
-	// of its own; 0: all of them. The others wait for their turn, and LooksAtOnce
-	// connections more are used now and then.
-	ReadAtOnce int
 	// AcceptDataLoss goes on when messages were removed before they were read.
 	AcceptDataLoss bool
 	// Crash is called at the points of the way; nil: nobody wants a crash.
@@ -243,7 +242,7 @@ func (c *Consumer) assign(ctx context.Context, g *kafkago.Generation) *assignmen
 			inputs += len(partitions)
 		}
 	}
-	a := &assignment{consumer: c, generation: g, flow: c.newFlow(), inputs: newInputsFirst(inputs), turns: newTurns(c.cfg.ReadAtOnce, all),
+	a := &assignment{consumer: c, generation: g, flow: c.newFlow(), inputs: newInputsFirst(inputs), feeds: c.client.newFeeds(all),
 		committed: make(map[*partition]int64)}
 	c.observer.Rebalanced()
 	total := 0

@@ -27,11 +27,25 @@ func (c *Client) watchLeader(ctx context.Context, partitions map[string][]int, e
 	if err != nil {
 		return func() bool { return true } // the request will say so
 	}
-	moved := func() bool {
+	return c.whenMoved(ctx, deposedEvery, func() bool {
 		now, err := c.leaders(ctx, topics)
 		return err == nil && allMoved(partitions, before, now)
-	}
-	return time.AfterFunc(deposedEvery, func() {
+	}, end)
+}
+
+// watchBroker is watchLeader for one broker that leads all of the partitions, and may wait
+// before it answers.
+func (c *Client) watchBroker(ctx context.Context, broker int32, wait time.Duration, partitions func() map[string][]int, end context.CancelCauseFunc) (stop func() bool) {
+	return c.whenMoved(ctx, wait+deposedEvery, func() bool {
+		led := partitions()
+		now, err := c.leaders(ctx, slices.Collect(maps.Keys(led)))
+		return err == nil && noneLedBy(broker, led, now)
+	}, end)
+}
+
+// whenMoved calls end when moved is true; it looks for the first time after a while.
+func (c *Client) whenMoved(ctx context.Context, after time.Duration, moved func() bool, end context.CancelCauseFunc) (stop func() bool) {
+	return time.AfterFunc(after, func() {
 		for !moved() {
 			if sleep(ctx, deposedEvery) != nil {
 				return
@@ -39,6 +53,18 @@ func (c *Client) watchLeader(ctx context.Context, partitions map[string][]int, e
 		}
 		end(errDeposed)
 	}).Stop
+}
+
+// noneLedBy reports whether that broker leads none of the partitions.
+func noneLedBy(broker int32, partitions map[string][]int, now map[string]map[int]int32) bool {
+	for topic, ids := range partitions {
+		for _, id := range ids {
+			if leader, ok := now[topic][id]; ok && leader == broker {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // allMoved reports whether each of the partitions has a leader, and another one than before.

@@ -12,8 +12,7 @@ import (
 const inputsFirstFor = 2 * time.Second
 
 // inputsFirst lets a member that has just been given its partitions begin with those of
-// the input. Beginning with one costs a look at its bounds, one for its leader, and two
-// connections. With three tiers to an input and all of them at once, an input's partition
+// the input. Beginning with one costs a look at its bounds. With three tiers to an input and all of them at once, an input's partition
 // that a dead member has left would wait for three others, whose messages wait for
 // seconds anyway.
 type inputsFirst struct {
@@ -31,8 +30,8 @@ func newInputsFirst(inputs int) *inputsFirst {
 	return f
 }
 
-// one returns what one partition of the input calls when it has a connection to read
-// from, or has given it up; only the first call of it counts.
+// one returns what one partition of the input calls when it knows where to begin, or has
+// given it up; only the first call of it counts.
 func (f *inputsFirst) one() func() {
 	return sync.OnceFunc(func() {
 		if f.waiting.Add(-1) == 0 {

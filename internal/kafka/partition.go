@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"time"
@@ -16,20 +15,14 @@ import (
 )
 
 const (
-	// fetchWait is how long the broker may hold a question for which there is nothing
-	// yet.
-	fetchWait = 2 * time.Second
 	// fetchRest is the wait after a failed fetch.
-	fetchRest = 500 * time.Millisecond
+	fetchRest = 200 * time.Millisecond
 	// failedEvery is how often it is written that fetching or committing goes on failing, and
 	// how often what cannot be decoded is asked for.
 	failedEvery = 10 * time.Second
-	// leaderAfter is how long nothing may come over a connection before the leader is
+	// leaderAfter is how long nothing may come from a broker before the leader is
 	// asked for again: one that was deposed and does not know it has nothing, for ever.
 	leaderAfter = time.Minute
-	// closeTimeout bounds the end of what the client closes: with the broker
-	// unreachable that can take minutes.
-	closeTimeout = 2 * time.Second
 )
 
 // ErrDataLoss: messages between the committed offset and the log's start were
@@ -45,11 +38,9 @@ type partition struct {
 	start    int64
 	mark     *watermark
 	flow     *order.Flow
-	turn     turn
+	feed     *feed
 	log      *slog.Logger
-	broke    int64 // where an answer broke off, the last time one did
-	slipped  int64 // where the client lost its place among answers, the last time it did
-	rested   int64 // the message whose time was waited for without a place, the last time one was
+	doubt    doubt
 
 	// begin returns when the partition may begin; begun is told that it has.
 	begin func(context.Context) error
@@ -61,10 +52,6 @@ var errStopped = errors.New("told to stop")
 
 // run hands the partition's messages to the flow until ctx ends.
 func (p *partition) run(ctx context.Context) error {
-	defer p.turn.end()
-	if p.turn.begin(ctx) != nil {
-		return nil // told to stop
-	}
 	next, err := p.verify(ctx)
 	var said time.Time
 	for err == nil {
@@ -72,51 +59,27 @@ func (p *partition) run(ctx context.Context) error {
 		if errors.Is(err, kafkago.OffsetOutOfRange) {
 			next, err = p.outside(ctx, next, err)
 		}
-		var over turnOver
 		switch {
 		case ctx.Err() != nil, errors.Is(err, errStopped):
-			return nil // told to stop
-		case errors.As(err, &over):
-			err = p.turn.rest(ctx, over.rest)
-			continue
+			return nil //nolint:nilerr // told to stop
 		case err == nil, errors.Is(err, ErrDataLoss), errors.Is(err, errShorter):
-			continue
-		case p.slips(next, err):
-			err = nil
 			continue
 		}
 		if errors.Is(err, ErrUnreadable) {
 			p.log.ErrorContext(ctx, "the partition stands still: what is next in it cannot be decoded", "offset", next, "error", err, "fix", p.passing())
-			err = p.turn.rest(ctx, failedEvery)
+			err = p.rest(ctx, failedEvery)
 			continue
 		}
 		if time.Since(said) >= failedEvery {
 			p.log.WarnContext(ctx, "fetch failed, trying again", "offset", next, "error", err)
 			said = time.Now()
 		}
-		err = p.turn.rest(ctx, fetchRest)
+		err = p.rest(ctx, fetchRest)
 	}
 	if ctx.Err() != nil {
-		return nil // told to stop
+		return nil //nolint:nilerr // told to stop
 	}
 	return err
-}
-
-// slips reports whether nothing is wrong but with the client's place among answers,
-// so that another connection is all that is needed, at once: a rest would hold up orders.
-//
-// A broker notes how far the log is committed and then reads it. What is committed in between
-// comes in an answer that says that the log ends where it was asked to begin. The
-// client takes that for an empty one, leaves its messages on the connection, and finds them
-// where the next answer should begin (kafka-go issue 1188). On a busy topic that happens
-// every few seconds. What it finds makes no sense, or, where the messages' first offset is the
-// number of the question, an answer without an end. Twice at one place it is something else.
-func (p *partition) slips(next int64, err error) bool {
-	if !errors.Is(err, io.ErrNoProgress) && !errors.Is(err, io.ErrUnexpectedEOF) || p.slipped == next {
-		return false
-	}
-	p.slipped = next
-	return true
 }
 
 // passing says how to see what cannot be decoded, and how to go on behind it, which
@@ -127,55 +90,33 @@ func (p *partition) passing() string {
 		p.consumer.cfg.Group, p.topic, p.id)
 }
 
-// follow hands over what comes over one connection from next on, until that is of no
-// use any more, and returns where it has come to and why. A reader of the client
-// library would not do: it waits for ever where the log has become shorter, jumps over
-// what retention has taken, ends the process by a panic (see nextOf), and holds
-// messages that nobody counts.
+// follow hands over what comes from next on, until something is wrong, and returns where
+// it has come to and why. A reader of the client library would not do: it waits for ever
+// where the log has become shorter, jumps over what retention has taken, ends the process
+// by a panic where compaction has left two empty batches, and holds messages that nobody counts.
 func (p *partition) follow(ctx context.Context, next int64) (int64, error) {
 	r := Range{Topic: p.topic, Partition: p.id, To: math.MaxInt64}
-	in := intake{endless: true, missing: p.gap, visit: func(m order.Message) error {
+	in := intake{missing: p.gap, visit: func(m order.Message) error {
 		p.consumer.cfg.Crash.At(crash.AfterFetch)
 		return p.hand(ctx, m)
 	}}
-	s, err := p.consumer.client.openStream(ctx, r)
-	if err != nil {
-		return next, err
-	}
-	defer s.close()
 	p.begun()
-	if next == kafkago.FirstOffset {
-		from, err := s.first()
+	for {
+		portion, err := p.feed.next(ctx, next)
 		if err != nil {
 			return next, err
 		}
-		next = from
-	}
-	for moved := time.Now(); err == nil && time.Since(moved) < leaderAfter; {
-		from := next
-		s.wait = p.turn.wait()
-		next, err = s.piece(ctx, next, in)
-		if next > from {
-			moved = time.Now()
-		}
-		again := errors.Is(err, errAnswer) && p.broke == next
-		if errors.Is(err, errAnswer) {
-			p.broke = next
-		}
-		if next < s.end && (err == nil && next == from || errors.Is(err, errPanicked) || again) {
-			// What the stream cannot tell, or not twice, comes in a step.
-			broken := err
-			r.To = s.end
-			next, err = p.consumer.client.step(ctx, r, next, in)
-			if broken != nil {
-				return next, err
-			}
-		}
-		if err == nil && p.turn.over(next == from) {
-			return next, turnOver{}
+		next, err = portion.visit(ctx, r, next, in)
+		if err != nil {
+			return next, p.doubt.about(next, err)
 		}
 	}
-	return next, err
+}
+
+// rest waits for d; nobody expects the partition meanwhile.
+func (p *partition) rest(ctx context.Context, d time.Duration) error {
+	p.feed.leave()
+	return sleep(ctx, d)
 }
 
 // errShorter ends a generation in which a log has become shorter than what was read
@@ -183,18 +124,13 @@ func (p *partition) follow(ctx context.Context, next int64) (int64, error) {
 // one begins with a new watermark, after the commit has been held against the log.
 var errShorter = errors.New("the log has become shorter than what was read of it")
 
-// hand gives one message to the flow, once it is due. It fails with errStopped or
-// turnOver.
+// hand gives one message to the flow, once it is due. It fails with errStopped.
 func (p *partition) hand(ctx context.Context, m order.Message) error {
 	if most, isTier := p.consumer.cfg.Delays[p.topic]; isTier {
 		// No longer than the tier's own delay: whoever writes the message writes
 		// its headers and its time too, and must not hold up what is behind it.
 		rest := min(time.Until(order.ParseDelivery(&m).NotBefore), most)
-		if m.Offset != p.rested && !p.turn.lasts(rest) {
-			p.rested = m.Offset
-			return turnOver{rest: rest}
-		}
-		if m.Offset != p.rested && sleep(ctx, rest) != nil {
+		if rest > 0 && p.rest(ctx, rest) != nil {
 			return errStopped
 		}
 	}
@@ -206,19 +142,6 @@ func (p *partition) hand(ctx context.Context, m order.Message) error {
 		return errStopped
 	}
 	return nil
-}
-
-// closeSoon waits for closer, but no longer than closeTimeout.
-func closeSoon(closer func() error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = closer() // nothing is lost with a reader's connection
-	}()
-	select {
-	case <-done:
-	case <-time.After(closeTimeout):
-	}
 }
 
 // sleep waits for d, or until ctx ends.

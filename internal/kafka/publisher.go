@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	kafkago "github.com/segmentio/kafka-go"
-
 	"orderconsumer/internal/order"
 )
 
@@ -57,10 +55,15 @@ func (p *Publisher) Close() error {
 	p.mutex.Lock()
 	p.closed = true
 	p.mutex.Unlock()
-	closeSoon(func() error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
 		p.underWay.Wait()
-		return nil
-	})
+	}()
+	select {
+	case <-done:
+	case <-time.After(closeTimeout):
+	}
 	return nil
 }
 
@@ -163,22 +166,5 @@ func (p *Publisher) observe(messages, unconfirmed []order.Message, err error) {
 	}
 	for topic, n := range failed {
 		p.observer.Sent(topic, n, err)
-	}
-}
-
-// incoming is a message as it was read.
-func incoming(m *kafkago.Message) order.Message {
-	headers := make([]order.Header, len(m.Headers))
-	for i, h := range m.Headers {
-		headers[i] = order.Header(h)
-	}
-	return order.Message{
-		Topic:     m.Topic,
-		Partition: m.Partition,
-		Offset:    m.Offset,
-		Key:       m.Key,
-		Value:     m.Value,
-		Headers:   headers,
-		Time:      m.Time,
 	}
 }

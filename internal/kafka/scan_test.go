@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"orderconsumer/internal/faultproxy"
@@ -236,15 +235,5 @@ func TestOffsetsAtATimeBefore1970(t *testing.T) {
 		if err != nil || got[0] != 0 {
 			t.Errorf("offsets at %s: %v, %v, want the first", at, got, err)
 		}
-	}
-}
-
-// TestAPanicOfTheClientIsNoEndOfTheProcess: an answer that holds nothing at all
-// is one that the client does not understand.
-func TestAPanicOfTheClientIsNoEndOfTheProcess(t *testing.T) {
-	t.Parallel()
-	_, err := nextOf(new(kafkago.Batch))
-	if !errors.Is(err, errPanicked) {
-		t.Errorf("got %v", err)
 	}
 }

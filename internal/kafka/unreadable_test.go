@@ -1,18 +1,13 @@
 package kafka
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 
-	kafkago "github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/protocol"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"orderconsumer/internal/order"
@@ -53,23 +48,6 @@ func (g fakeGroup) sendMany(n int) {
 	g.send(keys...)
 }
 
-// TestWhatABrokerSaysIsUnderstood: an answer of one that throttles, or has just lost the
-// partition, is no sign that the log cannot be decoded.
-func TestWhatABrokerSaysIsUnderstood(t *testing.T) {
-	t.Parallel()
-	for _, err := range []error{
-		kafkago.NotLeaderForPartition, protocol.ErrNoTopic, protocol.ErrNoPartition, protocol.ErrNoLeader,
-		&net.OpError{Op: "read", Err: errors.New("reset")}, io.ErrUnexpectedEOF, context.DeadlineExceeded,
-	} {
-		if !understood(fmt.Errorf("fetch: %w", err)) {
-			t.Errorf("%v is taken for an answer that cannot be decoded", err)
-		}
-	}
-	if understood(errors.New("not enough bytes available")) {
-		t.Error("an answer that cannot be decoded is taken for one that was understood")
-	}
-}
-
 // TestACompactedTailCostsAFewQuestions: what compaction has taken of the end of a batch
 // is not asked for offset by offset, compressed or not.
 func TestACompactedTailCostsAFewQuestions(t *testing.T) {
@@ -98,57 +76,55 @@ func TestACompactedTailCostsAFewQuestions(t *testing.T) {
 	}
 }
 
-// TestAStreamThatIsNotUnderstoodGivesWayToASingleStep: what comes for one batch may
-// well be understood.
-func TestAStreamThatIsNotUnderstoodGivesWayToASingleStep(t *testing.T) {
+// TestWhatIsGarbledOnItsWayIsAskedForAgain: once is no sign that the log is broken.
+func TestWhatIsGarbledOnItsWayIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	g := newFakeGroup(t)
 	g.send("a", "b", "c")
-	g.onFetchOf(func(req *kmsg.FetchRequest) *kmsg.FetchResponseTopicPartition {
-		offset := req.Topics[0].Partitions[0].FetchOffset
-		if req.MaxBytes == 1 || offset != 0 {
+	var met atomic.Int32
+	g.onFetch(func(offset int64) *kmsg.FetchResponseTopicPartition {
+		if offset != 0 || met.Add(1) == garbledMost {
 			return nil
 		}
-		return made(3, changedBatch(0, []string{"a"}, unknownCodec))
+		garbled := batchAt(0, "a")
+		garbled[len(garbled)-1]++ // and its sum is that of what was sent
+		return made(3, garbled)
 	})
 	m := g.join()
 	close(m.free)
 	for range 3 {
 		wait(t, "a transaction", m.reached)
 	}
+	if n := met.Load(); n != garbledMost {
+		t.Errorf("asked %d times, want %d", n, garbledMost)
+	}
 }
 
-// TestAClientThatLosesItsPlaceGoesOnAtOnce: a broker that reads messages which were
-// committed after it noted the log's end sends them as what comes behind the end.
-func TestAClientThatLosesItsPlaceGoesOnAtOnce(t *testing.T) {
+// TestMessagesBehindTheEndAreRead: a broker that notes the log's end and then reads
+// sends messages which were committed in between as what comes behind the end.
+func TestMessagesBehindTheEndAreRead(t *testing.T) {
 	t.Parallel()
-	const places = 8 // one of them is the number of the next question, too
+	const places = 8
 	g := newFakeGroup(t)
-	lines := make(logLines, 100)
-	g.log = lines
-	var met [places]atomic.Int32
+	var sent atomic.Int64
 	g.onFetch(func(offset int64) *kmsg.FetchResponseTopicPartition {
-		if offset < places && met[offset].Add(1) == 1 {
+		if offset < sent.Load() {
 			return made(offset, batchAt(offset, "b"))
 		}
-		return nil
+		return made(offset, nil)
 	})
 	m := g.join()
 	close(m.free)
 	for n := range places {
 		g.send(fmt.Sprint("k", n))
-		wait(t, "a transaction", m.reached)
+		sent.Add(1)
+		for g.committed() <= int64(n) {
+			wait(t, "a commit", m.committed)
+		}
 	}
 	m.stop()
-	for offset := range met {
-		if met[offset].Load() < 2 {
-			t.Errorf("at %d the client has not lost its place", offset)
-		}
-	}
-	for range len(lines) {
-		if line := <-lines; strings.Contains(line, "fetch failed") {
-			t.Error("it rested:", line)
-		}
+	if n := g.committed(); n != places {
+		t.Errorf("%d are committed, want %d", n, places)
 	}
 }
 

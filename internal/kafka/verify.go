@@ -3,21 +3,18 @@ package kafka
 import (
 	"context"
 	"fmt"
-
-	kafkago "github.com/segmentio/kafka-go"
 )
 
 // verify compares the committed offset with what the log still has, and
 // returns where to begin.
 func (p *partition) verify(ctx context.Context) (start int64, err error) {
 	committed := p.start
-	if committed < 0 {
-		return kafkago.FirstOffset, nil // no commit yet: everything there is will be read
-	}
 	first, end, err := p.bounds(ctx)
 	switch {
 	case err != nil:
 		return 0, err
+	case committed < 0:
+		return first, nil // no commit yet: everything there is will be read
 	case committed < first:
 		return first, p.lost(committed, first)
 	case committed > end:
@@ -38,7 +35,10 @@ func (p *partition) bounds(ctx context.Context) (first, end int64, err error) {
 		if err == nil {
 			return first, end, nil
 		}
-		if p.turn.rest(ctx, joinRest) != nil {
+		if ctx.Err() == nil {
+			p.log.WarnContext(ctx, "partition not verified, asking again", "error", err)
+		}
+		if p.rest(ctx, joinRest) != nil {
 			return 0, 0, ctx.Err()
 		}
 	}
@@ -46,13 +46,10 @@ func (p *partition) bounds(ctx context.Context) (first, end int64, err error) {
 
 // look asks for the bounds once.
 func (p *partition) look(ctx context.Context) (first, end int64, err error) {
-	err = p.turn.look(ctx, func() error {
+	err = p.feed.look(ctx, func() error {
 		first, end, err = p.consumer.client.bounds(ctx, p.topic, p.id)
 		return err
 	})
-	if err != nil && ctx.Err() == nil {
-		p.log.WarnContext(ctx, "partition not verified, asking again", "error", err)
-	}
 	return first, end, err
 }
 
@@ -87,7 +84,7 @@ func (p *partition) gap(ctx context.Context, want, got int64) error {
 	first, _, err := p.look(ctx)
 	switch {
 	case err != nil:
-		return turnOver{rest: joinRest} // and then it comes to the gap again
+		return fmt.Errorf("ask whether offsets %d to %d are gone: %w", want, got-1, err) // and then it comes to the gap again
 	case first <= want:
 		return nil
 	}

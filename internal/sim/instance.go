@@ -145,7 +145,6 @@ func (i *instance) run() {
 	}
 	member.Ensure = func(context.Context) error { return nil } // topics stay where they are
 	member.Crash = i.hook
-	member.ReadAtOnce = i.world.plan.places
 	err = i.client.NewConsumer(member, i.newFlow, i.observer(), i.world.log.With("instance", i.name)).Run(i.take, i.work)
 	i.ended = err
 	rightly := errors.Is(err, kafka.ErrDataLoss) && i.world.retention.removed.Load() > 0

@@ -22,7 +22,6 @@ type plan struct {
 	partitions int
 	instances  int
 	workers    int
-	places     int // for partitions that an instance reads at a time; 0: for all
 	batch      int
 	lock       string        // off, optional or required
 	granting   bool          // the lock is granted to everybody, always
@@ -67,9 +66,6 @@ func (f fault) String() string {
 // good weather would be lost among what goes wrong in bad.
 const peacefulEvery = 16
 
-// crowdedEvery is how often an instance has places for few of its partitions.
-const crowdedEvery = 5
-
 // newPlan throws the dice. Neighbouring seeds share nothing but the kind of
 // fault that they are sure to have, which goes round.
 func newPlan(seed uint64) *plan {
@@ -105,9 +101,6 @@ func newPlan(seed uint64) *plan {
 		BrokenShare:    pick(dice, 0, 0.05, 0.2),
 		Seed:           seed,
 		Start:          epoch,
-	}
-	if seed%crowdedEvery == 0 {
-		p.places = 1 + dice.IntN(2)
 	}
 	if seed%peacefulEvery != 0 {
 		p.addFaults(dice)
@@ -177,8 +170,8 @@ func (p *plan) addCrash(dice *rand.Rand) {
 // String describes the world, a line for each fault.
 func (p *plan) String() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "seed %d: %d brokers, %d partitions, %d instances, %d workers, places for %d partitions (0: all), batches of %d, lock %s (granted to all: %t), latency %s, rests %s, goods waited for %s, transactions %s\n",
-		p.seed, p.brokers, p.partitions, p.instances, p.workers, p.places, p.batch, p.lock, p.granting, p.latency, p.jitter, p.budget, p.timeout)
+	fmt.Fprintf(&text, "seed %d: %d brokers, %d partitions, %d instances, %d workers, batches of %d, lock %s (granted to all: %t), latency %s, rests %s, goods waited for %s, transactions %s\n",
+		p.seed, p.brokers, p.partitions, p.instances, p.workers, p.batch, p.lock, p.granting, p.latency, p.jitter, p.budget, p.timeout)
 	fmt.Fprintf(&text, "  %d orders of %d goods (%d late) in %s, skew %g, stock for %g of the demand, duplicates %g, cancelled %g, broken %g, strangers %d, conflicts %d, published again %g\n",
 		p.load.Orders, p.load.Goods, p.late, p.pace, p.load.Skew, p.share, p.load.DuplicateShare, p.load.CancelShare, p.load.BrokenShare,
 		p.strangers, p.conflicts, p.again)

@@ -81,5 +81,5 @@ var rarePaths = []string{
 	"left in time",
 	"stopped because messages were removed unread",
 	"told that goods were taken away", "outcomes of one order",
-	"a world without faults", "a world with few places",
+	"a world without faults",
 }

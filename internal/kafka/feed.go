@@ -1,0 +1,151 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+)
+
+// feeds are the sources of one assignment, one for each broker that leads any of its
+// partitions.
+type feeds struct {
+	client *Client
+	most   int // bytes of one portion
+
+	mutex   sync.Mutex
+	sources map[int32]*source
+	topics  map[string]bool
+	running sync.WaitGroup
+
+	layout layout
+}
+
+// newFeeds is for so many partitions.
+func (c *Client) newFeeds(partitions int) *feeds {
+	return &feeds{
+		client: c, sources: make(map[int32]*source), topics: make(map[string]bool),
+		layout: layout{looking: make(chan struct{}, 1)},
+		most:   min(max(portionLeast, portionsBytes/max(1, partitions)), portionMost),
+	}
+}
+
+// source is that of a broker. It runs until ctx ends, which is one for all.
+func (f *feeds) source(ctx context.Context, broker int32) *source {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	s := f.sources[broker]
+	if s == nil {
+		s = &source{client: f.client, broker: broker, most: f.most,
+			expected: make(map[*feed]time.Time), changed: make(chan struct{}, 1), looks: make(chan struct{}, 1)}
+		f.sources[broker] = s
+		f.running.Go(func() { s.run(ctx) })
+	}
+	return s
+}
+
+// wait returns when no source runs any more.
+func (f *feeds) wait() { f.running.Wait() }
+
+// feed is where one partition's messages come from. It is for one goroutine.
+type feed struct {
+	feeds     *feeds
+	topic     string
+	partition int
+	source    *source // of the broker that leads the partition; nil: to be looked up
+	failed    int32   // the broker that was asked before, and when it failed
+	failedAt  time.Time
+	answers   chan delivery
+}
+
+// add is for the time before any partition is read.
+func (f *feeds) add(topic string, partition int) *feed {
+	f.topics[topic] = true
+	// There is one delivery for each want, and one want at a time.
+	return &feed{feeds: f, topic: topic, partition: partition, answers: make(chan delivery, 1)}
+}
+
+// next waits for messages from an offset on. It fails when the broker does, or ctx ends.
+func (f *feed) next(ctx context.Context, offset int64) (portion, error) {
+	for first := true; ; first = false {
+		err := f.find(ctx)
+		if err != nil {
+			return portion{}, err
+		}
+		f.source.want(&want{feed: f, since: time.Now(),
+			wanted: wanted{topic: f.topic, partition: f.partition, offset: offset, most: f.source.most}})
+		var d delivery
+		select {
+		case d = <-f.answers:
+		case <-ctx.Done():
+			return portion{}, ctx.Err()
+		}
+		if d.err == nil {
+			return d.portion, nil
+		}
+		f.failed, f.failedAt, f.source = f.source.broker, d.at, nil
+		switch {
+		case errors.Is(d.err, errElsewhere):
+		case first && (errors.Is(d.err, kafkago.NotLeaderForPartition) || errors.Is(d.err, errDeposed)):
+		default:
+			return portion{}, d.err
+		}
+	}
+}
+
+// find looks up who leads the partition, if that is not known. The client's own word for it
+// may be seconds old, and is taken for the first time, or where no broker can be asked.
+func (f *feed) find(ctx context.Context) error {
+	if f.source != nil {
+		return nil
+	}
+	if !f.failedAt.IsZero() {
+		leader, err := f.feeds.leader(ctx, f)
+		switch {
+		case err == nil:
+			f.source = f.feeds.source(ctx, leader)
+			return nil
+		case errors.Is(err, kafkago.LeaderNotAvailable):
+			f.failedAt = time.Now() // the next time it may have one
+			return err
+		}
+	}
+	leaders, err := f.feeds.client.leaders(ctx, []string{f.topic})
+	if err != nil {
+		return err
+	}
+	leader, ok := leaders[f.topic][f.partition]
+	if !ok {
+		return fmt.Errorf("%s/%d: %w", f.topic, f.partition, kafkago.LeaderNotAvailable)
+	}
+	f.source = f.feeds.source(ctx, leader)
+	return nil
+}
+
+func (f *feed) deliver(d delivery) { f.answers <- d }
+
+// leave says that the next messages will not be wanted soon.
+func (f *feed) leave() {
+	if f.source != nil {
+		f.source.leave(f)
+	}
+}
+
+// look asks something about the partition's log. Of one broker's partitions one asks at a
+// time: each question takes a connection, and some have hundreds.
+func (f *feed) look(ctx context.Context, ask func() error) error {
+	if f.find(ctx) != nil {
+		return ask() // which will say so
+	}
+	looks := f.source.looks
+	select {
+	case looks <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-looks }()
+	return ask()
+}
