@@ -12,9 +12,9 @@ import (
 const inputsFirstFor = 2 * time.Second
 
 // inputsFirst lets a member that has just been given its partitions begin with those of
-// the input. Beginning with one costs a look at its bounds. With three tiers to an input and all of them at once, an input's partition
-// that a dead member has left would wait for three others, whose messages wait for
-// seconds anyway.
+// the input. Beginning with one costs a look at its bounds. With three tiers to an input
+// and all of them at once, an input's partition that a dead member has left would wait for
+// three others, whose messages wait for seconds anyway.
 type inputsFirst struct {
 	waiting atomic.Int32
 	begun   chan struct{} // closed when every partition of the input has begun

@@ -20,8 +20,8 @@ const (
 	lookTimeout = 3 * time.Second
 )
 
-// layout is who leads the partitions, as a broker said when it was last asked. The
-// client's own layout is up to metadataTTL older, and for as long a partition whose leader has gone would stand still.
+// layout is who leads the partitions, as a broker said when it was last asked. The client's
+// own is up to metadataTTL older: for as long a partition that has moved would stand still.
 type layout struct {
 	looking chan struct{} // has an element while one looks, or sets what is below: the others want to know the same
 	asked   time.Time

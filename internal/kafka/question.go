@@ -110,7 +110,7 @@ func (q *question) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 // errNoAnswer: what came does not answer the question.
 var errNoAnswer = errors.New("what the broker sent is no answer")
 
-// into reads an answer whose kind has tags in its head.
+// into reads the answer as what was asked for. Newer kinds have tags before it.
 func (a *answer) into(res kmsg.Response) error {
 	text := a.body
 	if res.IsFlexible() {

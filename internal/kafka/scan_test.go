@@ -184,7 +184,7 @@ func TestScanCopiesMessagesByteForByte(t *testing.T) {
 		}
 		want = append(want, m)
 	}
-	for from := range int64(len(want)) { // the first comes in a step, the others in a stream
+	for from := range int64(len(want)) {
 		_, got := w.scan(w.client, from, int64(len(want)))
 		if diff := cmp.Diff(want[from:], got); diff != "" {
 			t.Errorf("from %d (-want +got):\n%s", from, diff)
