@@ -142,7 +142,7 @@ func (l *Ledger) adjust(ctx context.Context, a *stock.Adjustment) ([]stock.Adjus
 	}
 	var answers []stock.Adjusted
 	var changes stock.Changes
-	err := l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
+	err := l.transact(ctx, func(t *transaction) error {
 		var book stock.Book
 		if err := l.lockLevels(ctx, t, goods, &book); err != nil {
 			return err

@@ -90,7 +90,7 @@ func (l *Ledger) applyOnce(ctx context.Context, b *batch, mayBeAhead bool) (err 
 			b.writer.end(committed) // also after a panic, which goes on
 		}
 	}()
-	err = l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
+	err = l.transact(ctx, func(t *transaction) error {
 		t.crash = l.crash
 		return l.apply(ctx, t, b, mayBeAhead)
 	})

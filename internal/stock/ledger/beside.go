@@ -17,7 +17,7 @@ type Tx interface {
 // ask for the same again. An error of a statement must be returned; what it was about
 // is for fn and the caller to say.
 func (l *Ledger) InTransaction(ctx context.Context, fn func(Tx) error) error {
-	return l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
+	return l.transact(ctx, func(t *transaction) error {
 		t.wrote = true // it is not known; a commit of nothing costs a round trip
 		return fn(t.pool)
 	})

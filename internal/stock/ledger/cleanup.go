@@ -117,7 +117,7 @@ func (l *Ledger) cleanUpBatch(ctx context.Context, run job.Run, orders []string,
 func (l *Ledger) givingWay(ctx context.Context, fn func(*transaction) error) error {
 	pause := cleanUpPause
 	for attempt := 1; ; attempt++ {
-		err := l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, fn)
+		err := l.transact(ctx, fn)
 		if attempt == cleanUpAttempts || !errors.Is(err, stock.ErrBusy) {
 			return err
 		}

@@ -15,9 +15,9 @@ type Dialect struct {
 	// Name is mysql, mariadb or sqlite.
 	Name string
 
-	// Isolation is asked for when a writing transaction begins.
-	Isolation sql.IsolationLevel
-	// Snapshot is asked for when reading all tables as of one moment.
+	// Snapshot is asked for when reading all tables as of one moment. Transactions
+	// that write ask for nothing: a connection of [Backend.Pool] begins them at the level
+	// they need, which is READ COMMITTED where several write at a time.
 	Snapshot sql.TxOptions
 
 	// LockLevels selects goods_id, available and version of the given goods and locks

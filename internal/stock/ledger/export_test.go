@@ -25,7 +25,7 @@ func (t Transaction) Query(ctx context.Context, text string) error {
 
 // Transact runs fn in a writing transaction.
 func (l *Ledger) Transact(ctx context.Context, fn func(Transaction) error) error {
-	return l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
+	return l.transact(ctx, func(t *transaction) error {
 		return fn(Transaction{t})
 	})
 }

@@ -57,7 +57,7 @@ func (l *Ledger) readStatus(ctx context.Context, name string) (job.Status, bool,
 
 func (l *Ledger) insertJob(ctx context.Context, name string) error {
 	now := l.clock()
-	return l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
+	return l.transact(ctx, func(t *transaction) error {
 		t.st.reset().text("INSERT INTO jobs(job,fence,beats,running,scheduled_at,holder)VALUES(").bytes(name).
 			text(",0,0,0,").time(now).text(",'')")
 		_, err := t.exec(ctx, "insert job "+name)
@@ -120,7 +120,7 @@ func (l *Ledger) TakeOver(ctx context.Context, from job.Status, holder string) (
 func (l *Ledger) Beat(ctx context.Context, run job.Run) error {
 	// No second try: the next beat is soon, and the row may be held by the run's
 	// own work, which is as good as a beat.
-	err := l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
+	err := l.transact(ctx, func(t *transaction) error {
 		return t.guard(ctx, run)
 	})
 	if err != nil {
@@ -170,7 +170,7 @@ func (l *Ledger) Finish(ctx context.Context, run job.Run, end job.End) error {
 
 func (l *Ledger) finish(ctx context.Context, run job.Run, end job.End) error {
 	now := l.clock()
-	return l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
+	return l.transact(ctx, func(t *transaction) error {
 		t.st.reset().text("UPDATE jobs SET running=0,beats=beats+1")
 		if err := t.one(ctx, "end the run", job.ErrFenced, ofFence(run)); err != nil {
 			return err
@@ -255,7 +255,7 @@ func (l *Ledger) scanRuns(ctx context.Context, query string) ([]job.Record, erro
 // What it does is guarded, so that a second time is refused.
 func (l *Ledger) recording(ctx context.Context, fn func(*transaction) error) (err error) {
 	for range recordAttempts {
-		err = l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, fn)
+		err = l.transact(ctx, fn)
 		if !errors.Is(err, stock.ErrBusy) {
 			break
 		}

@@ -47,7 +47,8 @@ type Backend struct {
 	Dialect Dialect
 	// Gorm is GORM's dialector over Pool.
 	Gorm gorm.Dialector
-	// Pool serves everything but migrations, snapshots and audits.
+	// Pool serves everything but migrations, snapshots and audits. See [Dialect.Snapshot] for the
+	// isolation of its transactions.
 	Pool *sql.DB
 	// Slow serves migrations, which may take longer than Pool waits for an answer.
 	Slow *sql.DB

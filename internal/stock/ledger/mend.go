@@ -47,7 +47,7 @@ func (l *Ledger) MendOrder(ctx context.Context, order string) (Mended, error) {
 
 func (l *Ledger) mendOrder(ctx context.Context, order string) (done Mended, err error) {
 	var changes stock.Changes
-	err = l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
+	err = l.transact(ctx, func(t *transaction) error {
 		done, changes = Mended{}, stock.Changes{}
 		// Levels are locked before orders, as for a batch of orders, so the goods have
 		// to be known before. Whoever moves them needs the same levels.

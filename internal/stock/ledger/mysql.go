@@ -81,7 +81,7 @@ func openPool(conf *mysql.Config, maxConns int) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure connection to %s: %w", conf.Addr, err)
 	}
-	pool := sql.OpenDB(connector)
+	pool := sql.OpenDB(readCommitted{connector})
 	pool.SetMaxOpenConns(maxConns)
 	pool.SetMaxIdleConns(maxConns)
 	pool.SetConnMaxLifetime(connMaxLifetime)
@@ -105,9 +105,8 @@ func mysqlDialect() Dialect {
 		panic(err) // the path is embedded above
 	}
 	return Dialect{
-		Name:      "mysql",
-		Isolation: sql.LevelReadCommitted,
-		Snapshot:  sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+		Name:     "mysql",
+		Snapshot: sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		LockLevels: KeyQuery{
 			Open: "SELECT STRAIGHT_JOIN s.goods_id,s.available,s.version FROM(VALUES ROW(", Between: "),ROW(",
 			Close: "))AS k(id) JOIN stock AS s FORCE INDEX(PRIMARY) ON s.goods_id=k.id FOR UPDATE",

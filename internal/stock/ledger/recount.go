@@ -32,7 +32,7 @@ func (l *Ledger) Recount(ctx context.Context, goods string) (stock.Adjusted, err
 
 func (l *Ledger) recount(ctx context.Context, goods string) (answer stock.Adjusted, err error) {
 	var changes stock.Changes
-	err = l.transact(ctx, &sql.TxOptions{Isolation: l.dialect.Isolation}, func(t *transaction) error {
+	err = l.transact(ctx, func(t *transaction) error {
 		var book stock.Book
 		if err := l.lockLevels(ctx, t, []string{goods}, &book); err != nil {
 			return err

@@ -31,11 +31,11 @@ type transaction struct {
 //
 // Nothing is nested and the ledger's own pool is never used inside: a statement
 // on another connection would survive the rollback.
-func (l *Ledger) transact(ctx context.Context, opts *sql.TxOptions, fn func(*transaction) error) error {
-	return l.transactIn(ctx, l.pool, opts, fn)
+func (l *Ledger) transact(ctx context.Context, fn func(*transaction) error) error {
+	return l.transactIn(ctx, l.pool, &sql.TxOptions{}, fn)
 }
 
-// transactIn is transact on a connection of the given pool.
+// transactIn is transact on a connection of the given pool, with the given options.
 func (l *Ledger) transactIn(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, fn func(*transaction) error) error {
 	connected := false
 	session := l.db.WithContext(ctx)

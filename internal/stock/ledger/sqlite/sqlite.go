@@ -88,7 +88,6 @@ func dialect() ledger.Dialect {
 	}
 	return ledger.Dialect{
 		Name:            "sqlite",
-		Isolation:       sql.LevelDefault,
 		Snapshot:        sql.TxOptions{ReadOnly: true}, // begins deferred: reads beside a writer
 		LockLevels:      ledger.KeyQuery{Open: "SELECT goods_id,available,version FROM stock WHERE goods_id IN(", Between: ",", Close: ")"},
 		FindOrders:      ledger.KeyQuery{Open: "SELECT " + ledger.OrderColumns + " FROM orders WHERE order_id IN(", Between: ",", Close: ")"},
