@@ -31,6 +31,10 @@ const (
 // hold what the other waits for; decide, in memory; write orders, movements and
 // levels; commit. When every request was known nothing is locked or written.
 //
+// The first step is left out for orders that are most likely new. Where one of them is not,
+// the database refuses to insert it a second time, and everything is rolled back and done with all
+// steps ([lookups]).
+//
 // Where a transaction of this ledger that is not through yet changes some of the levels,
 // the batch is decided from what it will leave behind, and the levels are locked after
 // orders and movements are written ([Ledger.applyAhead]); if they are not as expected
@@ -61,24 +65,39 @@ type batch struct {
 	decisions []stock.Decision
 	changes   stock.Changes
 	writer    *writer // what others know of it; nil before it has joined them
+	looks     bool    // looks up whether its orders are known
 }
 
-// applyUntil runs the transaction until its levels are as expected. One that is not to be
-// ahead expects nothing.
+// applyUntil runs the transaction until its orders are new and its levels as expected. One that
+// looks its orders up does not take them for new, one that is not ahead expects nothing; so it
+// ends after four times at the most.
 func (l *Ledger) applyUntil(ctx context.Context, b *batch) error {
 	begin := time.Now()
-	mayBeAhead := l.dialect.FindLevels.Open != ""
-	err := l.applyOnce(ctx, b, mayBeAhead)
-	if errors.Is(err, errOutOfTurn) {
-		err = l.applyOnce(ctx, b, mayBeAhead)
+	ahead, look, late := l.dialect.FindLevels.Open != "", false, false
+	for {
+		b.looks = look || l.lookups.due()
+		err := l.applyOnce(ctx, b, ahead)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, stock.ErrUnknownCommit):
+			l.lookups.met(true) // for all that anybody knows they are
+			return err
+		case !b.looks && mayBeKnown(err):
+			l.lookups.met(true)
+			look = true
+		case errors.Is(err, errOutOfTurn) && !late:
+			late = true
+			continue
+		case errors.Is(err, errUnexpected) && ahead:
+			ahead = false
+		default:
+			return err
+		}
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < time.Since(begin) {
+			return fmt.Errorf("%w, and there is no time left to do it again: %w", stock.ErrBusy, err)
+		}
 	}
-	if !errors.Is(err, errUnexpected) {
-		return err
-	}
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < time.Since(begin) {
-		return fmt.Errorf("%w, and there is no time left to do it again: %w", stock.ErrBusy, err)
-	}
-	return l.applyOnce(ctx, b, false)
 }
 
 // applyOnce runs the transaction once.
@@ -100,7 +119,7 @@ func (l *Ledger) applyOnce(ctx context.Context, b *batch, mayBeAhead bool) (err 
 
 // apply does everything between BEGIN and COMMIT.
 func (l *Ledger) apply(ctx context.Context, t *transaction, b *batch, mayBeAhead bool) error {
-	records, err := l.findKnown(ctx, t, b.reqs)
+	records, err := l.findKnown(ctx, t, b)
 	if err != nil {
 		return err
 	}
@@ -117,25 +136,11 @@ func (l *Ledger) apply(ctx context.Context, t *transaction, b *batch, mayBeAhead
 	if err := l.lockLevels(ctx, t, goods, book); err != nil {
 		return err
 	}
+	if err := l.findUnlisted(ctx, t, b, book); err != nil {
+		return err
+	}
 	b.decisions, b.changes = b.writer.decideLocked(book, b.reqs, l.clock())
 	return l.write(ctx, t, &b.changes)
-}
-
-// findKnown reads the orders of the batch that are known.
-//
-// They are read before the levels are locked. Another instance may
-// decide one of these orders in between: then our insert of the order, or of its
-// release's movements, finds the key taken, and the batch is rolled back and
-// comes again ([stock.ErrBusy]). Reading them after the locks would not save
-// that, because an order that is not there yet cannot be locked.
-func (l *Ledger) findKnown(ctx context.Context, t *transaction, reqs []stock.Request) (map[string]stock.Record, error) {
-	orders := make([]string, 0, len(reqs))
-	for i := range reqs {
-		orders = append(orders, reqs[i].Order)
-	}
-	slices.Sort(orders)
-	records := make(map[string]stock.Record)
-	return records, l.findOrders(ctx, t, slices.Compact(orders), records)
 }
 
 // goodsNeeded returns, sorted, the goods whose levels the batch reads: those of
@@ -156,24 +161,6 @@ func goodsNeeded(reqs []stock.Request, records map[string]stock.Record) []string
 		}
 	}
 	return slices.Sorted(maps.Keys(needed))
-}
-
-func (l *Ledger) findOrders(ctx context.Context, t *transaction, orders []string, into map[string]stock.Record) error {
-	for chunk := range slices.Chunk(orders, maxKeys) {
-		t.st.reset().keys(&l.dialect.FindOrders, chunk)
-		err := t.query(ctx, fmt.Sprintf("read %d orders", len(chunk)), func(rows *sql.Rows) error {
-			record, err := scanOrder(rows)
-			if err != nil {
-				return err
-			}
-			into[record.Order] = record
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // lockLevels reads levels and keeps them locked until the transaction ends.

@@ -54,6 +54,9 @@ func (l *Ledger) applyAhead(ctx context.Context, t *transaction, book *stock.Boo
 	if err := l.readLevels(ctx, t, "read", &l.dialect.FindLevels, b.writer.needs, book); err != nil {
 		return err
 	}
+	if err := l.findUnlisted(ctx, t, b, book); err != nil {
+		return err
+	}
 	var levels map[string]int64
 	b.decisions, b.changes, levels = b.writer.decideAhead(book, b.reqs, l.clock())
 	if err := l.writeRows(ctx, t, &b.changes); err != nil {

@@ -33,6 +33,33 @@ func (l *Ledger) Transact(ctx context.Context, fn func(Transaction) error) error
 // SetPatience has batches wait for each other for longer than a slow machine can take.
 func (l *Ledger) SetPatience(d time.Duration) { l.patience = d }
 
+// LookAfter is how many batches look their orders up after one has met a known order.
+const LookAfter = lookAfter
+
+// LooksLeft is how many more batches are to look their orders up.
+func (l *Ledger) LooksLeft() int {
+	l.lookups.mu.Lock()
+	defer l.lookups.mu.Unlock()
+	return l.lookups.left
+}
+
+// LookNext has the next batches look their orders up.
+func (l *Ledger) LookNext() { l.lookups.met(true) }
+
+// LookNoMore has the next batches take their orders for new.
+func (l *Ledger) LookNoMore() {
+	l.lookups.mu.Lock()
+	defer l.lookups.mu.Unlock()
+	l.lookups.left = 0
+}
+
+// AwaitLooks waits until the next batch is to look its orders up.
+func (l *Ledger) AwaitLooks(ctx context.Context) {
+	for ctx.Err() == nil && !l.lookups.due() {
+		runtime.Gosched()
+	}
+}
+
 // AwaitUndecided waits until a transaction of goods has joined that locks first.
 func (l *Ledger) AwaitUndecided(ctx context.Context, goods string) {
 	for ctx.Err() == nil {

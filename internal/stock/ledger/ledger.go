@@ -36,6 +36,7 @@ type Ledger struct {
 	changed func([]stock.Level) // see OnChange; nil: nobody asked
 
 	expectations expectations
+	lookups      lookups
 	patience     time.Duration
 	wentAhead    func(Ahead) // see OnAhead; nil: nobody asked
 

@@ -1,8 +1,10 @@
 package ledger_test
 
 import (
+	"context"
 	"testing"
 
+	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/ledger"
 	"orderconsumer/internal/stock/stocktest"
 )
@@ -52,6 +54,26 @@ func TestConformance(t *testing.T) {
 			t.Parallel()
 			stocktest.Run(t, func(t *testing.T) stocktest.Ledger {
 				return openMigrated(t, stocktest.NewDatabase(t, env))
+			})
+		})
+	}
+}
+
+// takesAllForNew is a ledger in which no batch looks its orders up before one of them was refused.
+type takesAllForNew struct{ *ledger.Ledger }
+
+func (l takesAllForNew) Apply(ctx context.Context, reqs []stock.Request) ([]stock.Decision, error) {
+	l.LookNoMore()
+	return l.Ledger.Apply(ctx, reqs)
+}
+
+func TestConformanceWithoutLooks(t *testing.T) {
+	t.Parallel()
+	for name, env := range servers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stocktest.Run(t, func(t *testing.T) stocktest.Ledger {
+				return takesAllForNew{openMigrated(t, stocktest.NewDatabase(t, env))}
 			})
 		})
 	}
