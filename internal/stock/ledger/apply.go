@@ -31,8 +31,8 @@ const (
 // hold what the other waits for; decide, in memory; write orders, movements and
 // levels; commit. When every request was known nothing is locked or written.
 //
-// The first step is left out for orders that are most likely new. Where one of them is not,
-// the database refuses to insert it a second time, and everything is rolled back and done with all
+// The first step is left out for orders that are most likely new. Where one of them is known,
+// the database refuses to insert it again, and everything is rolled back and done with all
 // steps ([lookups]).
 //
 // Where a transaction of this ledger that is not through yet changes some of the levels,
@@ -86,6 +86,11 @@ func (l *Ledger) applyUntil(ctx context.Context, b *batch) error {
 		case !b.looks && mayBeKnown(err):
 			l.lookups.met(true)
 			look = true
+		case !b.looks && errors.Is(err, stock.ErrRowsLocked):
+			// Known orders need no lock, once it is known that they are. Who holds the rows may be
+			// for long, and the same batch comes again.
+			l.lookups.met(true)
+			return err
 		case errors.Is(err, errOutOfTurn) && !late:
 			late = true
 			continue
@@ -111,7 +116,11 @@ func (l *Ledger) applyOnce(ctx context.Context, b *batch, mayBeAhead bool) (err 
 	}()
 	err = l.transact(ctx, func(t *transaction) error {
 		t.crash = l.crash
-		return l.apply(ctx, t, b, mayBeAhead)
+		err := l.apply(ctx, t, b, mayBeAhead)
+		if err != nil && b.writer != nil {
+			b.writer.end(false) // to be rolled back takes as long as it took to write
+		}
+		return err
 	})
 	committed = err == nil
 	return err

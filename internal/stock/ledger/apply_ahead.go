@@ -67,7 +67,6 @@ func (l *Ledger) applyAhead(ctx context.Context, t *transaction, book *stock.Boo
 		l.wentAhead(how)
 	}
 	if err != nil {
-		b.writer.end(false) // to be rolled back takes as long as it took to write
 		return err
 	}
 	b.writer.gotLevels()

@@ -53,11 +53,14 @@ func (l *Ledger) LookNoMore() {
 	l.lookups.left = 0
 }
 
-// AwaitLooks waits until the next batch is to look its orders up.
-func (l *Ledger) AwaitLooks(ctx context.Context) {
+// AwaitLooks waits until the next batch is to look its orders up, and reports false if that takes too long.
+func (l *Ledger) AwaitLooks(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
 	for ctx.Err() == nil && !l.lookups.due() {
 		runtime.Gosched()
 	}
+	return l.lookups.due()
 }
 
 // AwaitUndecided waits until a transaction of goods has joined that locks first.

@@ -142,11 +142,15 @@ func TestOnlyTheGoodsOfTheBatchAreLocked(t *testing.T) {
 	})
 }
 
+// TestLockWaitIsBusy also for an order that is known, which needs no lock: the first time it is
+// taken for new, the second time it is answered while its goods are still held.
 func TestLockWaitIsBusy(t *testing.T) {
 	t.Parallel()
 	onServers(t, func(t *testing.T, url string) {
 		l := openMigrated(t, url+"?lockWait=1s")
 		stocked(t, l, 10, "a", "b")
+		known := deduct("0", line("b", 1))
+		wantVerdict(t, l, known, stock.Applied)
 		side := stocktest.Admin(t, url)
 		tx, err := side.BeginTx(t.Context(), nil)
 		if err != nil {
@@ -159,11 +163,12 @@ func TestLockWaitIsBusy(t *testing.T) {
 		if _, err := l.Apply(t.Context(), reqs); !errors.Is(err, stock.ErrBusy) {
 			t.Errorf("apply while b is held: %v, want ErrBusy", err)
 		}
+		wantVerdict(t, l, known, stock.Known)
 		if err := tx.Rollback(); err != nil {
 			t.Fatal(err)
 		}
 		wantVerdict(t, l, reqs, stock.Applied)
-		wantLevel(t, l, "b", 9)
+		wantLevel(t, l, "b", 8)
 	})
 }
 

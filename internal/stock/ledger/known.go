@@ -43,11 +43,14 @@ func (l *lookups) met(known bool) {
 	}
 }
 
+// errNotInserted wraps what the database said to the insert of orders.
+var errNotInserted = errors.New("orders not inserted")
+
 // mayBeKnown reports whether a batch that did not look may have failed because one of its
 // orders is known: the servers have more than one word for a key that is taken. Rows that are locked
 // say nothing about it.
 func mayBeKnown(err error) bool {
-	return errors.Is(err, stock.ErrBusy) && !errors.Is(err, stock.ErrRowsLocked)
+	return errors.Is(err, errNotInserted) && errors.Is(err, stock.ErrBusy) && !errors.Is(err, stock.ErrRowsLocked)
 }
 
 // findKnown reads the orders of the batch that are known: of one that does not look, those

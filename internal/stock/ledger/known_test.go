@@ -9,6 +9,7 @@ import (
 	"orderconsumer/internal/crash"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/ledger"
+	"orderconsumer/internal/stock/stocktest"
 )
 
 func batchOf(requests ...[]stock.Request) []stock.Request { return slices.Concat(requests...) }
@@ -90,10 +91,36 @@ func TestAnOrderThatWasTakenForNewAhead(t *testing.T) {
 		one := applyBeside(t.Context(), l, deduct("2", line("a", 1)))
 		s.reach(t, passage{crash.BeforeCommit, 1}, one)
 		two := applyBeside(t.Context(), l, batchOf(deduct("1", line("a", 1)), deduct("3", line("a", 2))))
-		l.AwaitLooks(t.Context())
+		if !l.AwaitLooks(t.Context()) {
+			t.Error("the batch was not refused by its key while the one before it is held")
+		}
 		s.release(passage{crash.BeforeCommit, 1})
 		wantStates(t, <-one, stock.Deducted)
 		wantStates(t, <-two, stock.Deducted, stock.Deducted)
 		wantLevel(t, l, "a", 5)
+	})
+}
+
+// TestAKnownOrderOfGoodsThatAreNotThereAhead: the same, in a batch that is decided beside the one before.
+func TestAKnownOrderOfGoodsThatAreNotThereAhead(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, url string) {
+		l := openMigrated(t, url)
+		l.SetPatience(time.Minute)
+		stocked(t, l, 9, "a", "b")
+		applied(t, l, deduct("1", line("a", 1)), stock.Applied)
+		if _, err := stocktest.Admin(t, url).ExecContext(t.Context(), "DELETE FROM stock WHERE goods_id='a'"); err != nil {
+			t.Fatal(err)
+		}
+		s := newStops(l, firstWritten, secondBegun)
+		one := applyBeside(t.Context(), l, deduct("2", line("b", 1)))
+		s.reach(t, firstWritten, one)
+		two := applyBeside(t.Context(), l, batchOf(deduct("1", line("a", 1)), deduct("3", line("b", 2))))
+		s.reach(t, secondBegun, two)
+		s.release(firstWritten)
+		s.release(secondBegun)
+		wantStates(t, <-one, stock.Deducted)
+		wantStates(t, <-two, stock.Deducted, stock.Deducted)
+		s.want(t, 2, ledger.AheadRight)
 	})
 }

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 
 	"orderconsumer/internal/stock"
@@ -77,6 +78,12 @@ func TestConformanceWithoutLooks(t *testing.T) {
 			})
 		})
 	}
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		stocktest.Run(t, func(t *testing.T) stocktest.Ledger {
+			return takesAllForNew{migrated(t, openFile(t, filepath.Join(t.TempDir(), "stock.db")))}
+		})
+	})
 }
 
 func TestJobs(t *testing.T) {

@@ -14,7 +14,9 @@ import (
 //
 // REPEATABLE READ, the servers' default, would lock the gaps beside rows, too, which makes batches of
 // different goods wait for each other, and show what is read without a lock as it was when the transaction
-// first looked.
+// first looked: a mend would add up movements as they were before it had waited for their order. Like the strict
+// mode that is asked for when a session begins, it is lost behind a proxy that gives sessions to
+// others without putting them back as they were.
 type readCommitted struct{ driver.Connector }
 
 const setReadCommitted = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"

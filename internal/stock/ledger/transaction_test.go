@@ -25,16 +25,19 @@ func onAll(t *testing.T, test func(t *testing.T, reopen func(testing.TB) *ledger
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "stock.db")
-		test(t, func(t testing.TB) *ledger.Ledger {
-			t.Helper()
-			l, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = l.Close() })
-			return l
-		})
+		test(t, func(t testing.TB) *ledger.Ledger { return openFile(t, path) })
 	})
+}
+
+// openFile opens the ledger in a file. It is closed with the test.
+func openFile(t testing.TB, path string) *ledger.Ledger {
+	t.Helper()
+	l, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
 }
 
 func migrated(t testing.TB, l *ledger.Ledger) *ledger.Ledger {

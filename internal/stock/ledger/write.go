@@ -23,7 +23,7 @@ func (l *Ledger) writeRows(ctx context.Context, t *transaction, c *stock.Changes
 	// Orders first: an order that another instance decided meanwhile shows here,
 	// at the cheapest.
 	if err := l.insertOrders(ctx, t, c.Inserted); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errNotInserted, err)
 	}
 	l.crash.At(crash.InTx)
 	return l.insertMovements(ctx, t, c.Movements)
