@@ -118,6 +118,7 @@ func OpenInstance(ctx context.Context, s ConsumerSettings, o Options) (_ *Instan
 	i.ledger.CrashAt(o.Crash)
 	i.observe()
 	i.ledger.OnAhead(func(how ledger.Ahead) { i.metrics.Ahead(string(how)) })
+	i.ledger.OnRefused(i.metrics.Refused)
 	err = i.openCache()
 	if err != nil {
 		return nil, &failure{code: ExitUsage, err: err}

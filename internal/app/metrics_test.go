@@ -17,6 +17,7 @@ var unfed = map[string]string{
 	"order_orders_lost_to_retention_total":    "nothing is lost",
 	"order_transaction_retries_total":         "nothing fails",
 	"order_transactions_ahead_total":          "no two transactions are in flight",
+	"order_transactions_refused_total":        "no order comes again",
 	"order_stock_cache_lost_goods_total":      "nothing fails",
 	"order_stock_cache_rebuild_seconds":       "nobody asks for stock",
 	"order_stock_cache_rebuilds_total":        "nobody asks for stock",

@@ -43,6 +43,7 @@ type flowMetrics struct {
 	transactionRetries *children[string, prometheus.Counter]
 
 	ahead        *children[string, prometheus.Counter]
+	refused      prometheus.Counter
 	lockWait     prometheus.Histogram
 	lockHold     prometheus.Histogram
 	lockFailures *children[string, prometheus.Counter]
@@ -91,6 +92,8 @@ func newFlowMetrics(r registrar, group string) flowMetrics {
 		ahead: counters(r.counterVec("order_transactions_ahead_total",
 			"Transactions that wrote before they had the levels locked, and whether those were as expected.", "result"), maxReasons,
 			"right", "wrong", "late"),
+		refused: r.counter("order_transactions_refused_total",
+			"Transactions that took a known order for new, were refused by its key, and were done again."),
 		lockWait: r.histogram("order_lock_wait_seconds",
 			"How long a batch waited for its goods.", lockBuckets),
 		lockHold: r.histogram("order_lock_hold_seconds",
@@ -131,6 +134,9 @@ func (m *flowMetrics) Retried(reason string) { m.transactionRetries.get(reason).
 
 // Ahead counts a transaction that wrote before it had the levels locked.
 func (m *flowMetrics) Ahead(result string) { m.ahead.get(result).Inc() }
+
+// Refused counts a transaction that took a known order for new.
+func (m *flowMetrics) Refused() { m.refused.Inc() }
 
 // LockWaited implements order.Observer.
 func (m *flowMetrics) LockWaited(d time.Duration) { m.lockWait.Observe(d.Seconds()) }

@@ -27,6 +27,7 @@ func exercised() *Metrics {
 	m.Applied(120, 20*time.Millisecond)
 	m.Retried(order.CodeBusy)
 	m.Ahead("right")
+	m.Refused()
 	m.LockWaited(time.Millisecond)
 	m.LockHeld(25 * time.Millisecond)
 	m.LockFailed(order.LockTimeout)
@@ -134,6 +135,7 @@ func TestTheHandlerShowsWhatWasReported(t *testing.T) {
 		`order_transaction_retries_total{reason="database_busy"} 1`,
 		`order_transactions_ahead_total{result="right"} 1`,
 		`order_transactions_ahead_total{result="wrong"} 0`,
+		`order_transactions_refused_total 1`,
 		`order_lock_wait_seconds_sum 0.001`,
 		`order_lock_hold_seconds_sum 0.025`,
 		`order_lock_failures_total{reason="timeout"} 1`,

@@ -84,6 +84,9 @@ func (l *Ledger) applyUntil(ctx context.Context, b *batch) error {
 			l.lookups.met(true) // for all that anybody knows they are
 			return err
 		case !b.looks && mayBeKnown(err):
+			if l.refused != nil {
+				l.refused()
+			}
 			l.lookups.met(true)
 			look = true
 		case !b.looks && errors.Is(err, stock.ErrRowsLocked):

@@ -46,6 +46,8 @@ func TestAnOrderThatWasTakenForNew(t *testing.T) {
 		stocked(t, l, 100, "a")
 		applied(t, l, deduct("1", line("a", 2)), stock.Applied)
 		wantLooks(t, l, 0)
+		refused := 0
+		l.OnRefused(func() { refused++ })
 		applied(t, l, batchOf(deduct("0", line("a", 3)), deduct("1", line("a", 2)), deduct("2", line("a", 4))),
 			stock.Applied, stock.Known, stock.Applied)
 		wantLevel(t, l, "a", 91)
@@ -56,6 +58,9 @@ func TestAnOrderThatWasTakenForNew(t *testing.T) {
 		}
 		applied(t, l, deduct("2", line("a", 5)), stock.Conflict)
 		wantLevel(t, l, "a", 91-ledger.LookAfter)
+		if refused != 2 {
+			t.Errorf("%d transactions were refused by a key, want 2", refused)
+		}
 	})
 }
 

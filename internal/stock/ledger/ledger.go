@@ -39,6 +39,7 @@ type Ledger struct {
 	lookups      lookups
 	patience     time.Duration
 	wentAhead    func(Ahead) // see OnAhead; nil: nobody asked
+	refused      func()      // see OnRefused; nil: nobody asked
 
 	statements sync.Pool // of *statement: those of a large batch are hundreds of kilobytes
 }
@@ -119,6 +120,10 @@ func (l *Ledger) OnChange(fn func([]stock.Level)) { l.changed = fn }
 // locked, as soon as it has, or gives up; fn must not block. One that was ended by an
 // error is not told. It is called before the ledger is used.
 func (l *Ledger) OnAhead(fn func(Ahead)) { l.wentAhead = fn }
+
+// OnRefused has fn told of each transaction that took a known order for new, before it is done
+// again; fn must not block. It is called before the ledger is used.
+func (l *Ledger) OnRefused(fn func()) { l.refused = fn }
 
 // tell reports what a transaction that ended with err changed. One that was
 // rolled back for certain is told too: it is rare, and costs a look.
