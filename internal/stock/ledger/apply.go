@@ -29,7 +29,7 @@ const (
 // The steps and what each is for: read the orders that are known; lock the
 // levels the others need, in the order of their ids, so that two batches never
 // hold what the other waits for; decide, in memory; write orders, movements and
-// levels; commit. When every request was known nothing is locked or written.
+// levels; commit. When every request turns out to be known nothing is locked or written.
 //
 // The first step is left out for orders that are most likely new. Where one of them is known,
 // the database refuses to insert it again, and everything is rolled back and done with all
@@ -75,31 +75,24 @@ func (l *Ledger) applyUntil(ctx context.Context, b *batch) error {
 	begin := time.Now()
 	ahead, look, late := l.dialect.FindLevels.Open != "", false, false
 	for {
-		b.looks = look || l.lookups.due()
+		b.looks = look || l.lookups.next()
 		err := l.applyOnce(ctx, b, ahead)
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, stock.ErrUnknownCommit):
-			l.lookups.met(true) // for all that anybody knows they are
-			return err
 		case !b.looks && mayBeKnown(err):
 			if l.refused != nil {
 				l.refused()
 			}
-			l.lookups.met(true)
+			l.lookups.refused()
 			look = true
-		case !b.looks && errors.Is(err, stock.ErrRowsLocked):
-			// Known orders need no lock, once it is known that they are. Who holds the rows may be
-			// for long, and the same batch comes again.
-			l.lookups.met(true)
-			return err
 		case errors.Is(err, errOutOfTurn) && !late:
 			late = true
 			continue
 		case errors.Is(err, errUnexpected) && ahead:
 			ahead = false
 		default:
+			l.lookups.failed()
 			return err
 		}
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < time.Since(begin) {

@@ -95,6 +95,9 @@ func (l *Ledger) lockAhead(ctx context.Context, t *transaction, w *writer, want 
 		return AheadLate, err
 	}
 	right := sameLevels(got, want)
+	if !right && w.letDown() {
+		return AheadLate, errOutOfTurn
+	}
 	l.expectations.learn(right)
 	if !right {
 		return AheadWrong, errUnexpected

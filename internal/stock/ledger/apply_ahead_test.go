@@ -279,7 +279,7 @@ func TestABatchIsDecidedAgainWhenTheOneBeforeFails(t *testing.T) {
 		s.release(secondBegun)
 		wantStates(t, <-two, stock.Deducted)
 		wantLevel(t, l, "a", 0)
-		s.want(t, 3, ledger.AheadWrong)
+		s.want(t, 3, ledger.AheadLate)
 	})
 }
 

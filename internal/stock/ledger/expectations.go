@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"orderconsumer/internal/stock"
@@ -63,6 +64,7 @@ type turn struct {
 	once   sync.Once
 	over   chan struct{} // closed when the writer has its levels locked, as expected, or has failed
 	failed bool          // set before
+	undone atomic.Bool   // the writer has failed after all, with its levels locked
 }
 
 func (t *turn) end(failed bool) {
@@ -250,6 +252,12 @@ func (w *writer) await(ctx context.Context, patience time.Duration) (outcome, er
 	return inTurn, nil
 }
 
+// letDown reports whether one that w was decided from has failed with its levels locked. Then
+// they are not as expected, and it is nobody's fault who changes the same goods.
+func (w *writer) letDown() bool {
+	return slices.ContainsFunc(w.after, func(before *turn) bool { return before.undone.Load() })
+}
+
 // gotLevels lets those that come after w go on: it has its levels locked.
 func (w *writer) gotLevels() { w.turn.end(false) }
 
@@ -257,6 +265,9 @@ func (w *writer) gotLevels() { w.turn.end(false) }
 // before it is, so that nobody expects anything of it meanwhile; what is called after that
 // changes nothing.
 func (w *writer) end(committed bool) {
+	if !committed {
+		w.turn.undone.Store(true) // before it is rolled back, and others get its rows
+	}
 	w.turn.end(!committed)
 	e := w.expectations
 	e.mu.Lock()

@@ -44,7 +44,7 @@ func (l *Ledger) LooksLeft() int {
 }
 
 // LookNext has the next batches look their orders up.
-func (l *Ledger) LookNext() { l.lookups.met(true) }
+func (l *Ledger) LookNext() { l.lookups.looked(true) }
 
 // LookNoMore has the next batches take their orders for new.
 func (l *Ledger) LookNoMore() {
@@ -57,10 +57,10 @@ func (l *Ledger) LookNoMore() {
 func (l *Ledger) AwaitLooks(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	for ctx.Err() == nil && !l.lookups.due() {
+	for ctx.Err() == nil && l.LooksLeft() == 0 {
 		runtime.Gosched()
 	}
-	return l.lookups.due()
+	return l.LooksLeft() > 0
 }
 
 // AwaitUndecided waits until a transaction of goods has joined that locks first.

@@ -11,36 +11,72 @@ import (
 	"orderconsumer/internal/stock"
 )
 
-// lookAfter is how many batches in a row look all of their orders up after one has met an order
-// that was known already. Orders come again in runs, after a crash, a rebalance or with a
-// replay, and a batch that finds out from the key of one has been written in vain, with those
-// that were decided after it: some three batches' work, against a fifteenth of one for looking.
-const lookAfter = 32
+const (
+	// lookAfter is how many batches in a row look all of their orders up after one has met an order
+	// that was known already. Orders come again in runs, after a crash, a rebalance or with a
+	// replay, and a batch that finds out from the key of one has been written in vain, with those
+	// that were decided after it: some three batches' work, against a fifteenth of one for looking.
+	lookAfter = 32
+	// lookMost bounds how many they become where known orders come one by one, just after the looks have ended.
+	lookMost = 1024
+	// lookPays is how many batches have to get through without a look for the one that was
+	// refused, and the looks after it, to be worth it: 5 batches' work and some.
+	lookPays = 128
+)
 
 // lookups says which batches look up whether their orders are known before they insert
 // them. Almost every order is new, and the primary key refuses one that is not: to ask first
 // is a round trip and 7 % of the database's work for nothing.
 type lookups struct {
-	mu   sync.Mutex
-	left int // batches that are to look
+	mu      sync.Mutex
+	left    int // batches that are to look
+	run     int // how many were to, the last time
+	without int // batches since then that did not
 }
 
-// due reports whether the next batch is to look.
-func (l *lookups) due() bool {
+// next reports whether the next batch is to look.
+func (l *lookups) next() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.left == 0 {
+		l.without++
+	}
 	return l.left > 0
 }
 
-// met notes whether a batch that looked has met a known order.
-func (l *lookups) met(known bool) {
+// looked notes whether a batch that looked has met a known order.
+func (l *lookups) looked(known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if known {
-		l.left = lookAfter
+		l.left = max(lookAfter, l.run)
 	} else {
 		l.left = max(0, l.left-1)
 	}
+}
+
+// refused notes that an order was known of a batch that did not look. Where that comes too soon, more
+// of them look the next time; not where another one was refused beside it.
+func (l *lookups) refused() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.left > 0 {
+		return
+	}
+	if l.without < lookPays {
+		l.run = min(max(lookAfter, 2*l.run), lookMost)
+	} else {
+		l.run = lookAfter
+	}
+	l.left, l.without = l.run, 0
+}
+
+// failed notes that a batch will come again. What became of it may be known by then; and known
+// orders need neither locks nor writes, so that what is in the way of them is in nobody's way who looks.
+func (l *lookups) failed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left = max(lookAfter, l.left)
 }
 
 // errNotInserted wraps what the database said to the insert of orders.
@@ -72,7 +108,7 @@ func (l *Ledger) findKnown(ctx context.Context, t *transaction, b *batch) (map[s
 	records := make(map[string]stock.Record)
 	err := l.findOrders(ctx, t, slices.Compact(orders), records)
 	if err == nil && b.looks {
-		l.lookups.met(b.comesAgain(records))
+		l.lookups.looked(b.comesAgain(records))
 	}
 	return records, err
 }
@@ -95,11 +131,17 @@ func (l *Ledger) findUnlisted(ctx context.Context, t *transaction, b *batch, boo
 	if b.looks || len(book.Levels) == len(b.writer.needs) {
 		return nil
 	}
+	asked := make(map[string]bool) // and not found; whoever has made one known since, its key says it
+	for i := range b.reqs {
+		if r := &b.reqs[i]; oftenKnown(r) {
+			asked[r.Order] = true
+		}
+	}
 	var orders []string
 	for i := range b.reqs {
 		r := &b.reqs[i]
 		unlisted := func(line stock.Line) bool { _, listed := book.Levels[line.Goods]; return !listed }
-		if !oftenKnown(r) && slices.ContainsFunc(r.Lines, unlisted) {
+		if !asked[r.Order] && slices.ContainsFunc(r.Lines, unlisted) {
 			orders = append(orders, r.Order)
 		}
 	}

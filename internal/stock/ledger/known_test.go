@@ -58,6 +58,7 @@ func TestAnOrderThatWasTakenForNew(t *testing.T) {
 		}
 		applied(t, l, deduct("2", line("a", 5)), stock.Conflict)
 		wantLevel(t, l, "a", 91-ledger.LookAfter)
+		wantLooks(t, l, 2*ledger.LookAfter) // it was too soon
 		if refused != 2 {
 			t.Errorf("%d transactions were refused by a key, want 2", refused)
 		}
