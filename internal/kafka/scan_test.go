@@ -42,7 +42,10 @@ func newScanWorld(t *testing.T, configs ...string) scanWorld {
 // producer writes to the topic with another client: ours has no transactions.
 func (w scanWorld) producer(options ...kgo.Opt) *kgo.Client {
 	w.t.Helper()
-	p, err := kgo.NewClient(append(options, kgo.SeedBrokers(w.servers.Brokers...), kgo.DefaultProduceTopic(w.topic))...)
+	// A broker that is busy learns late of the topic that was made for it a moment ago: it is asked
+	// again for as long as the test lasts.
+	p, err := kgo.NewClient(append(options, kgo.SeedBrokers(w.servers.Brokers...), kgo.DefaultProduceTopic(w.topic),
+		kgo.UnknownTopicRetries(-1))...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
