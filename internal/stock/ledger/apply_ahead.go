@@ -27,7 +27,7 @@ const (
 	AheadRight Ahead = "right"
 	// AheadWrong: the levels were others; everything was rolled back and done again.
 	AheadWrong Ahead = "wrong"
-	// AheadLate: its turn did not come, because one that comes before had failed or took too long;
+	// AheadLate: one that comes before had failed, also with its levels locked, or took too long;
 	// it was rolled back and done again.
 	AheadLate Ahead = "late"
 )

@@ -64,7 +64,7 @@ type turn struct {
 	once   sync.Once
 	over   chan struct{} // closed when the writer has its levels locked, as expected, or has failed
 	failed bool          // set before
-	undone atomic.Bool   // the writer has failed after all, with its levels locked
+	undone atomic.Bool   // the writer has ended and has not committed for certain, whether or not it had its levels
 }
 
 func (t *turn) end(failed bool) {
@@ -252,8 +252,9 @@ func (w *writer) await(ctx context.Context, patience time.Duration) (outcome, er
 	return inTurn, nil
 }
 
-// letDown reports whether one that w was decided from has failed with its levels locked. Then
-// they are not as expected, and it is nobody's fault who changes the same goods.
+// letDown reports whether one that w was decided from is known to have failed since. Then
+// levels that are not as expected say nothing about others who change the same goods. Who asks too early
+// takes it for a wrong expectation, which costs time and no order.
 func (w *writer) letDown() bool {
 	return slices.ContainsFunc(w.after, func(before *turn) bool { return before.undone.Load() })
 }
@@ -266,7 +267,7 @@ func (w *writer) gotLevels() { w.turn.end(false) }
 // changes nothing.
 func (w *writer) end(committed bool) {
 	if !committed {
-		w.turn.undone.Store(true) // before it is rolled back, and others get its rows
+		w.turn.undone.Store(true) // before others get its rows, unless the server or an ended context rolls back first
 	}
 	w.turn.end(!committed)
 	e := w.expectations
