@@ -16,7 +16,8 @@ import (
 
 // Migrate brings the tables up to this program's version and returns the files
 // it applied, in their order; none when there was nothing to do. Any number of
-// instances may call it at once: one works, the others wait.
+// instances may call it at once: one works, the others wait. (On SQLite another
+// may go on where one left off; no file is applied twice.)
 func (l *Ledger) Migrate(ctx context.Context) (applied []string, err error) {
 	provider, err := l.migrations()
 	if err != nil {
