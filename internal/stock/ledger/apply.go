@@ -88,7 +88,6 @@ func (l *Ledger) applyUntil(ctx context.Context, b *batch) error {
 			look = true
 		case errors.Is(err, errOutOfTurn) && !late:
 			late = true
-			continue
 		case errors.Is(err, errUnexpected) && ahead:
 			ahead = false
 		default:
@@ -96,6 +95,7 @@ func (l *Ledger) applyUntil(ctx context.Context, b *batch) error {
 			return err
 		}
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < time.Since(begin) {
+			l.lookups.failed()
 			return fmt.Errorf("%w, and there is no time left to do it again: %w", stock.ErrBusy, err)
 		}
 	}

@@ -83,6 +83,13 @@ func (s *stops) want(t *testing.T, transactions int, ahead ...ledger.Ahead) {
 	}
 }
 
+// count is how often it went like this with a transaction that was ahead.
+func (s *stops) count(how ledger.Ahead) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ahead[how]
+}
+
 // answer is what came of an Apply in the background.
 type answer struct {
 	decisions []stock.Decision

@@ -36,6 +36,9 @@ func (l *Ledger) SetPatience(d time.Duration) { l.patience = d }
 // LookAfter is how many batches look their orders up after one has met a known order.
 const LookAfter = lookAfter
 
+// LookPays is how many do where known orders come too soon after each other.
+const LookPays = lookPays
+
 // LooksLeft is how many more batches are to look their orders up.
 func (l *Ledger) LooksLeft() int {
 	l.lookups.mu.Lock()

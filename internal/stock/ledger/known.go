@@ -17,31 +17,27 @@ const (
 	// replay, and a batch that finds out from the key of one has been written in vain, with those
 	// that were decided after it: some three batches' work, against a fifteenth of one for looking.
 	lookAfter = 32
-	// lookMost bounds how many they become where known orders come one by one, just after the looks have ended.
-	lookMost = 1024
-	// lookPays is how many batches have to get through without a look for the one that was
-	// refused, and the looks after it, to be worth it. They cost 5 batches' work, which 45 batches save
-	// by the figures above; the rest is a margin, because a refusal comes all at once.
-	lookPays = 128
+	// lookPays is how many batches have to come for each known order for refusals to cost less than if all
+	// of them looked. A refusal and the looks after it cost 5 batches' work, which is a fifteenth of 77; the rest is a
+	// margin, because a refusal comes all at once. Where known orders come sooner, as many batches look after each.
+	lookPays = 96
 )
 
 // lookups says which batches look up whether their orders are known before they insert
 // them. Almost every order is new, and the primary key refuses one that is not: to ask first
 // is a round trip and 7 % of the database's work for nothing.
 type lookups struct {
-	mu      sync.Mutex
-	left    int // batches that are to look
-	run     int // how many are to after a known order; set by the last refusal
-	without int // transactions since that refusal that did not
+	mu    sync.Mutex
+	left  int // batches that are to look
+	run   int // how many are to after a known order; 0 before the first
+	since int // batches since the last one that had a known order
 }
 
 // next reports whether the next batch is to look.
 func (l *lookups) next() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.left == 0 {
-		l.without++
-	}
+	l.since++
 	return l.left > 0
 }
 
@@ -49,27 +45,30 @@ func (l *lookups) next() bool {
 func (l *lookups) looked(known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if known {
-		l.left = max(lookAfter, l.run)
-	} else {
+	if !known {
 		l.left = max(0, l.left-1)
+		return
 	}
+	if l.since >= lookPays {
+		l.run = lookAfter
+	}
+	l.left, l.since = max(lookAfter, l.run), 0
 }
 
 // refused notes that an order was known of a batch that did not look. Where that comes too soon, more
-// of them look the next time; not where another one was refused beside it.
+// of them look from then on; not where another one was refused beside it.
 func (l *lookups) refused() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.left > 0 {
 		return
 	}
-	if l.without < lookPays {
-		l.run = min(max(lookAfter, 2*l.run), lookMost)
+	if l.run > 0 && l.since < lookPays {
+		l.run = lookPays
 	} else {
 		l.run = lookAfter
 	}
-	l.left, l.without = l.run, 0
+	l.left, l.since = l.run, 0
 }
 
 // failed notes that a batch will come again. What became of it may be known by then; and known

@@ -58,7 +58,7 @@ func TestAnOrderThatWasTakenForNew(t *testing.T) {
 		}
 		applied(t, l, deduct("2", line("a", 5)), stock.Conflict)
 		wantLevel(t, l, "a", 91-ledger.LookAfter)
-		wantLooks(t, l, 2*ledger.LookAfter) // it was too soon
+		wantLooks(t, l, ledger.LookPays) // it was too soon
 		if refused != 2 {
 			t.Errorf("%d transactions were refused by a key, want 2", refused)
 		}
@@ -128,5 +128,42 @@ func TestAKnownOrderOfGoodsThatAreNotThereAhead(t *testing.T) {
 		wantStates(t, <-one, stock.Deducted)
 		wantStates(t, <-two, stock.Deducted, stock.Deducted)
 		s.want(t, 2, ledger.AheadRight)
+	})
+}
+
+// TestABatchBehindOneThatWasTakenForNew: the first batch has locked the levels, and decided, when the key of one of its
+// orders refuses it; the second waits for those levels, decided from what comes to nothing. That is no wrong expectation.
+func TestABatchBehindOneThatWasTakenForNew(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, url string) {
+		l := openMigrated(t, url+"?lockWait=30s&readTimeout=40s")
+		l.SetPatience(time.Minute)
+		stocked(t, l, 9, "a")
+		applied(t, l, deduct("1", line("a", 1)), stock.Applied)
+		side := stocktest.Admin(t, url)
+		tx, err := side.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.ExecContext(t.Context(), "SELECT state FROM orders WHERE order_id='1' FOR UPDATE"); err != nil {
+			t.Fatal(err)
+		}
+		s := newStops(l)
+		one := applyBeside(t.Context(), l, batchOf(deduct("1", line("a", 1)), deduct("3", line("a", 2))))
+		stocktest.AwaitStatement(t, side, "INSERT INTO orders")
+		two := applyBeside(t.Context(), l, deduct("2", line("a", 4)))
+		stocktest.AwaitStatement(t, side, "JOIN stock")
+		if err := tx.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+		wantStates(t, <-one, stock.Deducted, stock.Deducted)
+		wantStates(t, <-two, stock.Deducted)
+		wantLevel(t, l, "a", 2)
+		if n := s.count(ledger.AheadWrong); n != 0 {
+			t.Errorf("%d wrong expectations, want none", n)
+		}
+		if n := s.count(ledger.AheadLate); n == 0 {
+			t.Error("nobody was late")
+		}
 	})
 }

@@ -71,6 +71,20 @@ func Admin(t testing.TB, databaseURL string) *sql.DB {
 	return db
 }
 
+// AwaitStatement waits until the server is at work, in this database, on a statement that contains text: of one
+// that waits for rows, for as long as it does.
+func AwaitStatement(t testing.TB, admin *sql.DB, text string) {
+	t.Helper()
+	const running = "SELECT COUNT(*) FROM information_schema.processlist WHERE db=DATABASE() AND id<>CONNECTION_ID() AND info LIKE CONCAT('%',?,'%')"
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for n := 0; n == 0; {
+		if err := admin.QueryRowContext(ctx, running, text).Scan(&n); err != nil {
+			t.Fatalf("no statement with %q: %v", text, err)
+		}
+	}
+}
+
 func adminOf(t testing.TB, u *url.URL) *sql.DB {
 	t.Helper()
 	conf := mysql.NewConfig()
