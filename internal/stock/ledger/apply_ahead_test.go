@@ -27,6 +27,7 @@ type stops struct {
 	passed map[crash.Point]int
 	at     map[passage]*stop
 	ahead  map[ledger.Ahead]int
+	first  ledger.Ahead // how it went with the first that was ahead
 }
 
 type stop struct{ reached, open chan struct{} }
@@ -41,6 +42,9 @@ func newStops(l *ledger.Ledger, at ...passage) *stops {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.ahead[how]++
+		if s.first == "" {
+			s.first = how
+		}
 	})
 	return s
 }
@@ -81,13 +85,6 @@ func (s *stops) want(t *testing.T, transactions int, ahead ...ledger.Ahead) {
 	if n := s.passed[crash.InTx]; n != transactions || !maps.Equal(s.ahead, want) {
 		t.Errorf("%d transactions, ahead %v; want %d and %v", n, s.ahead, transactions, want)
 	}
-}
-
-// count is how often it went like this with a transaction that was ahead.
-func (s *stops) count(how ledger.Ahead) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ahead[how]
 }
 
 // answer is what came of an Apply in the background.
@@ -287,6 +284,38 @@ func TestABatchIsDecidedAgainWhenTheOneBeforeFails(t *testing.T) {
 		wantStates(t, <-two, stock.Deducted)
 		wantLevel(t, l, "a", 0)
 		s.want(t, 3, ledger.AheadLate)
+	})
+}
+
+// TestABatchThatHasNoTimeLeftIsNotDecidedAgain: the one before fails when more than half of the time of
+// the second is over, which has then taken longer than is left.
+func TestABatchThatHasNoTimeLeftIsNotDecidedAgain(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, url string) {
+		const patience = 6 * time.Second
+		l := openMigrated(t, url)
+		l.SetPatience(time.Minute)
+		stocked(t, l, 9, "a")
+		s := newStops(l, firstBegun, secondBegun)
+		first, cancel := context.WithCancel(t.Context())
+		one := applyBeside(first, l, deduct("1", line("a", 1)))
+		s.reach(t, firstBegun, one)
+		second, end := context.WithTimeout(t.Context(), patience)
+		defer end()
+		late, endLate := context.WithTimeout(t.Context(), patience*11/20)
+		defer endLate()
+		two := applyBeside(second, l, deduct("2", line("a", 1)))
+		s.reach(t, secondBegun, two)
+		<-late.Done()
+		cancel()
+		s.release(firstBegun)
+		<-one
+		s.release(secondBegun)
+		if got := <-two; !errors.Is(got.err, stock.ErrBusy) {
+			t.Errorf("second batch: %v, want ErrBusy", got.err)
+		}
+		s.want(t, 2, ledger.AheadLate)
+		wantLevel(t, l, "a", 9)
 	})
 }
 

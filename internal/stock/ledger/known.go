@@ -49,7 +49,7 @@ func (l *lookups) looked(known bool) {
 		l.left = max(0, l.left-1)
 		return
 	}
-	if l.since >= lookPays {
+	if l.run == 0 || l.since >= lookPays {
 		l.run = lookAfter
 	}
 	l.left, l.since = max(lookAfter, l.run), 0

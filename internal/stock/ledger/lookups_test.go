@@ -77,6 +77,19 @@ func TestLooksAfterAFailure(t *testing.T) {
 	}
 }
 
+// TestLooksAfterTheFirstKnownOrderWasFoundByALook: the next one that comes too soon is not the first.
+func TestLooksAfterTheFirstKnownOrderWasFoundByALook(t *testing.T) {
+	t.Parallel()
+	var l lookups
+	l.failed()
+	l.next()
+	l.looked(true)
+	l.play(lookAfter+1, lookAfter+1)
+	if l.left != lookPays {
+		t.Errorf("%d batches look, want %d", l.left, lookPays)
+	}
+}
+
 // TestLooksOfBatchesRefusedSideBySide: what several workers had in their hands counts as one.
 func TestLooksOfBatchesRefusedSideBySide(t *testing.T) {
 	t.Parallel()
