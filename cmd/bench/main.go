@@ -5,12 +5,12 @@ package main
 import (
 	"os"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/cli"
 )
 
 func main() {
-	p := app.Program{Name: "bench", Help: help, Commands: &commands{}}
-	os.Exit(p.Run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	p := cli.Program{Name: "bench", Help: help, Commands: &commands{}}
+	os.Exit(p.Run(os.Args[1:], cli.Standard()))
 }
 
 const help = `Measure the consumer on the servers that KAFKA_BROKERS, REDIS_URL and DATABASE_URL name ` +
@@ -25,5 +25,5 @@ type commands struct {
 	Run     runCommand         `cmd:"" default:"withargs" help:"Measure; the default command."`
 	Queries queriesCommand     `cmd:"" help:"Measure stock queries over HTTP, from the cache and from the database, in one run."`
 	Measure measureCommand     `cmd:"" hidden:"" help:"Carry out one measurement, for the benchmark itself."`
-	Version app.VersionCommand `cmd:"" help:"Say which build this is."`
+	Version cli.VersionCommand `cmd:"" help:"Say which build this is."`
 }

@@ -10,8 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"orderconsumer/internal/app"
 	"orderconsumer/internal/bench"
+	"orderconsumer/internal/cli"
 )
 
 // queriesCommand measures stock queries from the cache and from the database.
@@ -30,16 +30,16 @@ type queriesCommand struct {
 }
 
 // Run implements a command.
-func (c *queriesCommand) Run(ctx context.Context, s *app.Session) error {
+func (c *queriesCommand) Run(ctx context.Context, s *cli.Session) error {
 	if c.Goods < 1 || c.Connections < 1 || c.Repeat < 1 || c.Rate < 0 || c.Warm < 0 || c.For <= 0 {
-		return app.Failure(app.ExitUsage, errors.New("goods, connections and repetitions are at least 1, times are positive"), "bench queries --help")
+		return &cli.Failure{Code: cli.ExitUsage, Err: errors.New("goods, connections and repetitions are at least 1, times are positive"), Try: "bench queries --help"}
 	}
 	if err := oneRedis(c.Redis); err != nil {
-		return app.Failure(app.ExitUsage, err, "bench queries --help")
+		return &cli.Failure{Code: cli.ExitUsage, Err: err, Try: "bench queries --help"}
 	}
 	if c.CPUProfile != "" {
 		if err := os.MkdirAll(c.CPUProfile, 0o755); err != nil {
-			return app.Failure(app.ExitUsage, err, "bench queries --help")
+			return &cli.Failure{Code: cli.ExitUsage, Err: err, Try: "bench queries --help"}
 		}
 	}
 	rows, err := bench.Queries{
@@ -47,14 +47,14 @@ func (c *queriesCommand) Run(ctx context.Context, s *app.Session) error {
 		Rate: c.Rate, Warm: c.Warm, For: c.For, Rounds: c.Repeat, Profiles: c.CPUProfile, Say: s.Say,
 	}.Run(ctx)
 	if err != nil {
-		return errors.Join(app.Failure(app.ExitUnreachable, err, "scripts/servers up mysql redis"), c.report(s, rows))
+		return errors.Join(&cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: "scripts/servers up mysql redis"}, c.report(s, rows))
 	}
 	return c.report(s, rows)
 }
 
-func (c *queriesCommand) report(s *app.Session, rows []bench.QueryRow) error {
+func (c *queriesCommand) report(s *cli.Session, rows []bench.QueryRow) error {
 	if c.Output == "json" {
-		encoder := json.NewEncoder(s.Stdout())
+		encoder := json.NewEncoder(s.Stdout)
 		for _, row := range rows {
 			if err := encoder.Encode(row); err != nil {
 				return fmt.Errorf("write row %s: %w", row.Row, err)
@@ -62,7 +62,7 @@ func (c *queriesCommand) report(s *app.Session, rows []bench.QueryRow) error {
 		}
 		return nil
 	}
-	t := tabwriter.NewWriter(s.Stdout(), 0, 0, 2, ' ', tabwriter.AlignRight)
+	t := tabwriter.NewWriter(s.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	line := func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")+"\t") }
 	line("row", "round", "answers/s", "refused", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "CPU us", "Redis", "database", "database readings", "p99 database/this")
 	for _, r := range rows {

@@ -10,8 +10,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"orderconsumer/internal/app"
 	"orderconsumer/internal/bench"
+	"orderconsumer/internal/cli"
+	"orderconsumer/internal/settings"
 )
 
 // runCommand measures the rows that are asked for.
@@ -37,26 +38,26 @@ type runCommand struct {
 }
 
 // Run implements a command.
-func (c *runCommand) Run(ctx context.Context, s *app.Session) error {
+func (c *runCommand) Run(ctx context.Context, s *cli.Session) error {
 	rows, err := bench.Choose(bench.Rows(), c.Rows)
 	if err != nil {
-		return app.Failure(app.ExitUsage, err, "bench --list")
+		return &cli.Failure{Code: cli.ExitUsage, Err: err, Try: "bench --list"}
 	}
 	if c.List {
 		return list(s, rows)
 	}
 	err = c.check()
 	if err != nil {
-		return app.Failure(app.ExitUsage, err, "bench --help")
+		return &cli.Failure{Code: cli.ExitUsage, Err: err, Try: "bench --help"}
 	}
 	world, err := bench.Open(ctx, bench.Config{
-		Servers:    bench.Servers{Kafka: app.KafkaSettings{Brokers: c.Brokers}, RedisURL: c.Redis, DatabaseURL: c.Database},
+		Servers:    bench.Servers{Kafka: settings.Kafka{Brokers: c.Brokers}, RedisURL: c.Redis, DatabaseURL: c.Database},
 		Measure:    bench.InProcess,
 		Say:        s.Say,
 		Statements: c.Statements,
 	})
 	if err != nil {
-		return app.Failure(app.ExitUnreachable, err, "scripts/servers up")
+		return &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: "scripts/servers up"}
 	}
 	defer world.Close()
 	b := bench.New(world, bench.Options{
@@ -97,17 +98,17 @@ func oneRedis(url string) error {
 	return nil
 }
 
-func (c *runCommand) report(s *app.Session, world *bench.World, results []bench.Result) error {
+func (c *runCommand) report(s *cli.Session, world *bench.World, results []bench.Result) error {
 	if c.Output == "json" {
-		return bench.WriteJSON(s.Stdout(), results)
+		return bench.WriteJSON(s.Stdout, results)
 	}
-	_, err := fmt.Fprintln(s.Stdout(), world.About())
+	_, err := fmt.Fprintln(s.Stdout, world.About())
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
-	err = bench.WriteText(s.Stdout(), results)
+	err = bench.WriteText(s.Stdout, results)
 	if err == nil && c.Statements {
-		err = bench.WriteStatements(s.Stdout(), results)
+		err = bench.WriteStatements(s.Stdout, results)
 	}
 	return err
 }
@@ -128,8 +129,8 @@ func voids(results []bench.Result) error {
 }
 
 // list shows the rows.
-func list(s *app.Session, rows []bench.Row) error {
-	t := tabwriter.NewWriter(s.Stdout(), 0, 0, 2, ' ', 0)
+func list(s *cli.Session, rows []bench.Row) error {
+	t := tabwriter.NewWriter(s.Stdout, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		fmt.Fprintf(t, "%s\t%s\n", row.Name, row.Shape.About)
 	}
@@ -140,7 +141,7 @@ func list(s *app.Session, rows []bench.Row) error {
 type measureCommand struct{}
 
 // Run implements a command.
-func (measureCommand) Run(ctx context.Context, s *app.Session) error {
-	log := slog.New(slog.NewTextHandler(s.Stderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return bench.Child(ctx, os.Stdin, s.Stdout(), log)
+func (measureCommand) Run(ctx context.Context, s *cli.Session) error {
+	log := slog.New(slog.NewTextHandler(s.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return bench.Child(ctx, os.Stdin, s.Stdout, log)
 }

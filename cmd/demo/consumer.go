@@ -4,13 +4,13 @@ import (
 	"context"
 	"net"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/instance"
 	"orderconsumer/internal/order"
 )
 
 // consumer is the shop's own instance of the consumer, running.
 type consumer struct {
-	*app.Instance
+	*instance.Instance
 	stop  context.CancelFunc // stop taking orders; what is in flight comes to its end
 	ended chan struct{}
 	err   error // why it ended; to be read once ended is closed
@@ -20,7 +20,7 @@ type consumer struct {
 // once its API answers, if it has one. wrap is for tests and may be nil.
 func (w *world) startConsumer(work context.Context, wrap func(order.Ledger) order.Ledger) (*consumer, error) {
 	listening := make(chan net.Addr, 1)
-	instance, err := app.OpenInstance(work, w.settings, app.Options{
+	i, err := instance.Open(work, w.settings, instance.Options{
 		Log:        w.log,
 		OpenLedger: openLedger,
 		OnListen:   func(a net.Addr) { listening <- a },
@@ -29,16 +29,16 @@ func (w *world) startConsumer(work context.Context, wrap func(order.Ledger) orde
 	if err != nil {
 		return nil, err
 	}
-	err = instance.Prepare(work) // before the group is joined
+	err = i.Prepare(work) // before the group is joined
 	if err != nil {
-		instance.Close()
+		i.Close()
 		return nil, err
 	}
 	take, stop := context.WithCancel(work)
-	c := &consumer{Instance: instance, stop: stop, ended: make(chan struct{})}
+	c := &consumer{Instance: i, stop: stop, ended: make(chan struct{})}
 	go func() {
 		defer close(c.ended)
-		c.err = instance.Run(take, work)
+		c.err = i.Run(take, work)
 	}()
 	if w.settings.HTTP == "" {
 		return c, nil

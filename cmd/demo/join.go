@@ -5,7 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/cli"
+	"orderconsumer/internal/instance"
 	"orderconsumer/internal/telemetry"
 )
 
@@ -19,16 +20,16 @@ type joinCommand struct {
 }
 
 // Run implements a command.
-func (c *joinCommand) Run(take context.Context, session *app.Session) error {
+func (c *joinCommand) Run(take context.Context, session *cli.Session) error {
 	return c.join(take, session)
 }
 
 // join runs a consumer until take ends or the demo closes.
-func (c *joinCommand) join(take context.Context, session session) error {
+func (c *joinCommand) join(take context.Context, session *cli.Session) error {
 	sign := newSignpost(c.Signpost)
 	post, err := sign.find()
 	if err != nil {
-		return app.Failure(app.ExitUnreachable, err, tryOpening)
+		return &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: tryOpening}
 	}
 	demo := *post
 	post.API = anyHTTP
@@ -36,15 +37,15 @@ func (c *joinCommand) join(take context.Context, session session) error {
 	if err != nil {
 		return err
 	}
-	instance, err := app.OpenInstance(take, settings, app.Options{
-		Log:        telemetry.NewLogger(session.Stderr(), telemetry.LogConfig{Format: telemetry.LogText}),
+	i, err := instance.Open(take, settings, instance.Options{
+		Log:        telemetry.NewLogger(session.Stderr, telemetry.LogConfig{Format: telemetry.LogText}),
 		OpenLedger: openLedger,
 	})
 	if err != nil {
 		return err
 	}
-	defer instance.Close()
-	err = instance.Prepare(take)
+	defer i.Close()
+	err = i.Prepare(take)
 	if err != nil {
 		return err
 	}
@@ -53,11 +54,11 @@ func (c *joinCommand) join(take context.Context, session session) error {
 	defer leave(nil)
 	go sign.stay(take, leave, &demo)
 	began := time.Now()
-	err = instance.Run(take, session.Abort())
+	err = i.Run(take, session.Abort)
 	if err == nil && errors.Is(context.Cause(take), errClosing) {
 		session.Say("the demo is closing")
 	}
-	session.Say("this consumer %s", app.Summary(instance.Settled(), time.Since(began)))
+	session.Say("this consumer %s", instance.Summary(i.Settled(), time.Since(began)))
 	return err
 }
 

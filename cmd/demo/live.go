@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
 )
 
@@ -23,8 +24,8 @@ const (
 const leavePatience = 10 * time.Second
 
 // live runs the shop until it is told to stop.
-func (c *runCommand) live(take context.Context, session session, w *world) (*report, error) {
-	work := session.Abort()
+func (c *runCommand) live(take context.Context, session *cli.Session, w *world) (*report, error) {
+	work := session.Abort
 	s, err := openShop(work, w, shopConfig{
 		orders: c.Orders, waveOrders: c.Rate * deliverEvery, goods: liveGoods,
 		rate: c.Rate, seed: c.Seed, strangeEvery: strangeEvery,
@@ -63,7 +64,7 @@ func (c *runCommand) live(take context.Context, session session, w *world) (*rep
 }
 
 // post puts the signpost up, unless there is another demo's.
-func (w *world) post(session session, sign signpost) bool {
+func (w *world) post(session *cli.Session, sign signpost) bool {
 	other, err := sign.find()
 	if err == nil {
 		session.Say("demo: another demo runs already (process %d): join, audit and stock go to that one", other.PID)

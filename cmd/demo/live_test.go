@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/testkit"
 )
@@ -28,13 +28,13 @@ type opened struct {
 func open(t *testing.T, c *runCommand) *opened {
 	t.Helper()
 	o := &opened{visitor: newVisitor(t), err: make(chan error, 1)}
-	c.OutputSettings = app.OutputSettings{Output: "json"}
+	c.OutputSettings = cli.OutputSettings{Output: "json"}
 	take, cancel := context.WithCancel(t.Context())
 	o.close = cancel
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		o.err <- c.openOn(take, o, ports{})
+		o.err <- c.openOn(take, o.session(), ports{})
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
 	o.await(t, "Ctrl-C closes the shop")
@@ -93,7 +93,7 @@ func TestOthersJoinTheDemoAndLeaveIt(t *testing.T) {
 	join := func() (*visitor, context.CancelFunc, chan error) {
 		v, err := newVisitor(t), make(chan error, 1)
 		take, leave := context.WithCancel(t.Context())
-		go func() { err <- (&joinCommand{Signpost: path}).join(take, v) }()
+		go func() { err <- (&joinCommand{Signpost: path}).join(take, v.session()) }()
 		eventually(t, "two share the work", members(2))
 		return v, leave, err
 	}

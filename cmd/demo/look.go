@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"orderconsumer/internal/app"
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/embedded"
 	"orderconsumer/internal/stock/ledger"
 	"orderconsumer/internal/stock/ledger/sqlite"
@@ -28,12 +29,12 @@ func openLedger(ctx context.Context, url string) (*ledger.Ledger, error) {
 func lookInside(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if args[0] == "stock" && len(args) > 1 && slices.Contains([]string{"add", "set", "import"}, args[1]) {
 		fmt.Fprintf(stderr, "demo: stock %s: the demo's stock is delivered by the demo alone\n  try: go run ./cmd/demo stock list\n", args[1])
-		return int(app.ExitUsage)
+		return int(cli.ExitUsage)
 	}
 	post, err := newSignpost("").find()
 	if err != nil {
 		fmt.Fprintf(stderr, "demo: %v\n  try: %s\n", err, tryOpening)
-		return int(app.ExitUnreachable)
+		return int(cli.ExitUnreachable)
 	}
 	program := app.ConsumerProgram{Name: "demo", OpenLedger: openLedger}
 	// A flag and not a default: DATABASE_URL may be set for the real servers.

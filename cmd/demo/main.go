@@ -9,7 +9,7 @@ import (
 	"os"
 	"slices"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/cli"
 )
 
 func main() {
@@ -25,7 +25,7 @@ While it runs, "demo join" adds another consumer to it, and "demo stock list", "
 type commands struct {
 	Run     runCommand         `cmd:"" default:"withargs" help:"Open the shop; the default command."`
 	Join    joinCommand        `cmd:"" help:"Add a consumer to the demo that runs on this machine."`
-	Version app.VersionCommand `cmd:"" help:"Say which build this is."`
+	Version cli.VersionCommand `cmd:"" help:"Say which build this is."`
 }
 
 // run carries out one command line and returns the code to exit with.
@@ -33,6 +33,6 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && slices.Contains([]string{"audit", "stock"}, args[0]) {
 		return lookInside(args, stdin, stdout, stderr)
 	}
-	p := app.Program{Name: "demo", Help: help, Commands: &commands{}}
-	return p.Run(args, stdin, stdout, stderr)
+	p := cli.Program{Name: "demo", Help: help, Commands: &commands{}}
+	return p.Run(args, cli.Streams{Stdin: stdin, Stdout: stdout, Stderr: stderr})
 }

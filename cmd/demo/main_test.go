@@ -3,8 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"io"
+	"orderconsumer/internal/cli"
 	"os"
 	"strings"
 	"sync"
@@ -19,9 +18,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // testTimeout ends a test that waits for something that does not come.
 const testTimeout = 90 * time.Second
 
-// visitor is a session without a terminal.
+// visitor is who calls the demo, without a terminal.
 type visitor struct {
-	abort  context.Context //nolint:containedctx // Abort gives it away
+	abort  context.Context //nolint:containedctx // the session has it
 	stdout bytes.Buffer    // to be read when the command has returned
 
 	mu   sync.Mutex
@@ -36,11 +35,9 @@ func newVisitor(t *testing.T) *visitor {
 	return &visitor{abort: ctx, news: make(chan struct{}, 1)}
 }
 
-func (v *visitor) Stdout() io.Writer      { return &v.stdout }
-func (v *visitor) Stderr() io.Writer      { return v }
-func (v *visitor) Abort() context.Context { return v.abort }
-
-func (v *visitor) Say(format string, args ...any) { fmt.Fprintf(v, format+"\n", args...) }
+func (v *visitor) session() *cli.Session {
+	return &cli.Session{Name: "demo", Stdin: strings.NewReader(""), Stdout: &v.stdout, Stderr: cli.NewTalker(v), Abort: v.abort}
+}
 
 // Write implements io.Writer for standard error.
 func (v *visitor) Write(p []byte) (int, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
 )
 
@@ -18,8 +19,8 @@ const (
 const talkEvery = 2 * time.Second
 
 // once runs the shop until all orders are settled, as fast as it can.
-func (c *runCommand) once(take context.Context, session session, w *world) (*report, error) {
-	work := session.Abort()
+func (c *runCommand) once(take context.Context, session *cli.Session, w *world) (*report, error) {
+	work := session.Abort
 	orders := c.Orders
 	if orders == 0 {
 		orders = onceOrders
@@ -45,7 +46,7 @@ func (c *runCommand) once(take context.Context, session session, w *world) (*rep
 }
 
 // talk says now and then how far a run is, until it is told to stop.
-func (c *runCommand) talk(session session, s *shop, consumer *consumer) (stop func()) {
+func (c *runCommand) talk(session *cli.Session, s *shop, consumer *consumer) (stop func()) {
 	done := make(chan struct{})
 	ended := make(chan struct{})
 	go func() {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/workload"
 )
 
@@ -89,8 +89,8 @@ func TestCommandLinesThatMakeNoSense(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			got := call(tt.args...)
-			if got.code != int(app.ExitUsage) || !strings.Contains(got.stderr, tt.says) || got.stdout != "" {
-				t.Errorf("got %+v, want code %d and %q", got, app.ExitUsage, tt.says)
+			if got.code != int(cli.ExitUsage) || !strings.Contains(got.stderr, tt.says) || got.stdout != "" {
+				t.Errorf("got %+v, want code %d and %q", got, cli.ExitUsage, tt.says)
 			}
 		})
 	}

@@ -4,16 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/cli"
 )
 
 // runCommand opens the shop.
 type runCommand struct {
-	app.OutputSettings
+	cli.OutputSettings
 	Once     bool   `help:"Run to the end, audit, and end; on ports and in a folder of its own, beside any other demo."`
 	Orders   int    `placeholder:"N" help:"Stop after this many orders. Default: 20000 with --once, none without."`
 	Seed     uint64 `default:"1" help:"Chooses the orders; the same seed makes up the same ones."`
@@ -29,7 +28,9 @@ const maxRate = 100_000
 
 // check refuses what makes no sense.
 func (c *runCommand) check() error {
-	bad := func(text string) error { return app.Failure(app.ExitUsage, errors.New(text), "demo --help") }
+	bad := func(text string) error {
+		return &cli.Failure{Code: cli.ExitUsage, Err: errors.New(text), Try: "demo --help"}
+	}
 	switch {
 	case c.Orders < 0:
 		return bad("--orders must not be negative")
@@ -39,16 +40,8 @@ func (c *runCommand) check() error {
 	return nil
 }
 
-// session is one call of the program; an app.Session is one.
-type session interface {
-	Stdout() io.Writer
-	Stderr() io.Writer
-	Say(format string, args ...any)
-	Abort() context.Context
-}
-
 // Run implements a command.
-func (c *runCommand) Run(take context.Context, session *app.Session) error {
+func (c *runCommand) Run(take context.Context, session *cli.Session) error {
 	err := c.check()
 	if err != nil {
 		return err
@@ -61,10 +54,10 @@ func (c *runCommand) Run(take context.Context, session *app.Session) error {
 }
 
 // openOn opens the shop on servers of its own.
-func (c *runCommand) openOn(take context.Context, session session, p ports) error {
-	w, err := openWorld(session.Abort(), p)
+func (c *runCommand) openOn(take context.Context, session *cli.Session, p ports) error {
+	w, err := openWorld(session.Abort, p)
 	if err != nil {
-		return app.Failure(app.ExitFailed, err, "")
+		return &cli.Failure{Code: cli.ExitFailed, Err: err}
 	}
 	var r *report
 	if c.Once {
@@ -85,7 +78,7 @@ func (c *runCommand) openOn(take context.Context, session session, p ports) erro
 }
 
 // tell gives the report, and what the audit found.
-func (c *runCommand) tell(session session, r *report) error {
+func (c *runCommand) tell(session *cli.Session, r *report) error {
 	for _, text := range r.texts {
 		session.Say("audit: %s", text)
 	}
@@ -93,9 +86,9 @@ func (c *runCommand) tell(session session, r *report) error {
 	if c.Output != "text" {
 		write = r.writeJSON
 	}
-	err := write(session.Stdout())
+	err := write(session.Stdout)
 	if err == nil && !r.holds() {
-		err = app.Failure(app.ExitFailed, errors.New("the audit does not hold"), "")
+		err = &cli.Failure{Code: cli.ExitFailed, Err: errors.New("the audit does not hold")}
 	}
 	return err
 }

@@ -180,7 +180,7 @@ func (s *shop) run(take, work context.Context, c *consumer, progress func(left i
 	err := s.trade(take, work)
 	if err == nil {
 		late := time.AfterFunc(settlePatience, stop)
-		err = c.WaitSettled(patience, progress)
+		err = c.WaitSettled(patience, func(_ string, left int64) { progress(left) })
 		if !late.Stop() && err != nil {
 			err = errUnsettled
 		}

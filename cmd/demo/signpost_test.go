@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/cli"
 )
 
 // somewhere is a demo of this process whose Kafka answers.
@@ -121,7 +121,7 @@ func TestCommandsThatNeedARunningDemo(t *testing.T) {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			got := call(args...)
 			want := "demo: no demo runs on this machine\n  try: go run ./cmd/demo\n"
-			if got.code != int(app.ExitUnreachable) || got.stderr != want {
+			if got.code != int(cli.ExitUnreachable) || got.stderr != want {
 				t.Errorf("got %+v", got)
 			}
 		})

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/term"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
 )
 
@@ -36,11 +37,11 @@ type screen struct {
 
 // screen chooses where the shop is shown: standard output, unless that is for a
 // program to read.
-func (c *runCommand) screen(session session) io.Writer {
+func (c *runCommand) screen(session *cli.Session) io.Writer {
 	if c.Output != "text" {
-		return session.Stderr()
+		return session.Stderr
 	}
-	return session.Stdout()
+	return session.Stdout
 }
 
 func newScreen(to io.Writer) *screen {

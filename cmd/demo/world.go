@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"orderconsumer/internal/app"
 	"orderconsumer/internal/embedded"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock/ledger"
 	"orderconsumer/internal/telemetry"
 )
@@ -48,8 +48,8 @@ var retryAfter = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
 
 // settingsAt are the settings of a consumer that belongs to the demo at w. All
 // of a demo's instances must have the same.
-func settingsAt(w *whereabouts) (app.ConsumerSettings, error) {
-	s, err := app.DefaultConsumerSettings()
+func settingsAt(w *whereabouts) (settings.Consumer, error) {
+	s, err := settings.DefaultConsumer()
 	if err != nil {
 		return s, err
 	}
@@ -73,7 +73,7 @@ func settingsAt(w *whereabouts) (app.ConsumerSettings, error) {
 type world struct {
 	whereabouts
 	servers   *embedded.Servers
-	settings  app.ConsumerSettings
+	settings  settings.Consumer
 	topics    order.Topics
 	logFile   *os.File
 	log       *slog.Logger

@@ -5,12 +5,12 @@ package main
 import (
 	"os"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/cli"
 )
 
 func main() {
-	p := app.Program{Name: "faults", Help: help, Commands: &commands{}}
-	os.Exit(p.Run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	p := cli.Program{Name: "faults", Help: help, Commands: &commands{}}
+	os.Exit(p.Run(os.Args[1:], cli.Standard()))
 }
 
 const help = `Break things on the servers that scripts/servers has started, while consumers work, and hold what became of the orders against what was published.

@@ -14,16 +14,17 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/faultsuite"
+	"orderconsumer/internal/settings"
 )
 
 // listCommand shows the rows.
 type listCommand struct{}
 
 // Run implements a command.
-func (*listCommand) Run(_ context.Context, s *app.Session) error {
-	table := tabwriter.NewWriter(s.Stdout(), 0, 0, 2, ' ', 0)
+func (*listCommand) Run(_ context.Context, s *cli.Session) error {
+	table := tabwriter.NewWriter(s.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "#\tROW\tPLAYED\tFAULT")
 	for _, row := range faultsuite.Rows() {
 		played := "run"
@@ -62,10 +63,10 @@ type playing struct {
 }
 
 // play plays rows and tells what became of them.
-func (c *playing) play(ctx context.Context, s *app.Session, rows []faultsuite.Row) error {
-	client, err := app.KafkaSettings{Brokers: c.Brokers}.Client("faults")
+func (c *playing) play(ctx context.Context, s *cli.Session, rows []faultsuite.Row) error {
+	client, err := settings.Kafka{Brokers: c.Brokers}.Client("faults")
 	if err != nil {
-		return app.Failure(app.ExitUsage, err, "scripts/faults")
+		return &cli.Failure{Code: cli.ExitUsage, Err: err, Try: "scripts/faults"}
 	}
 	defer client.Close()
 	suite, err := faultsuite.New(faultsuite.Config{
@@ -74,7 +75,7 @@ func (c *playing) play(ctx context.Context, s *app.Session, rows []faultsuite.Ro
 		Consumer: c.Consumer, Logs: c.Logs, Seed: c.Seed, Rate: c.Rate, For: c.For, AtOnce: c.At, Say: s.Say,
 	})
 	if err != nil {
-		return app.Failure(app.ExitFailed, err, "scripts/servers up")
+		return &cli.Failure{Code: cli.ExitFailed, Err: err, Try: "scripts/servers up"}
 	}
 	defer suite.Close()
 	rows, err = playable(ctx, s, suite, rows)
@@ -111,7 +112,7 @@ func (c *playing) play(ctx context.Context, s *app.Session, rows []faultsuite.Ro
 
 // playable are the rows that can be played; it tells of those that the machine does
 // not let be played. That none is left is an error, as is any other reason.
-func playable(ctx context.Context, s *app.Session, suite *faultsuite.Suite, rows []faultsuite.Row) ([]faultsuite.Row, error) {
+func playable(ctx context.Context, s *cli.Session, suite *faultsuite.Suite, rows []faultsuite.Row) ([]faultsuite.Row, error) {
 	var left []faultsuite.Row
 	var reasons []error
 	for _, row := range rows {
@@ -122,7 +123,7 @@ func playable(ctx context.Context, s *app.Session, suite *faultsuite.Suite, rows
 		case errors.Is(err, faultsuite.ErrNotHere):
 			reasons = append(reasons, err)
 		default:
-			return nil, app.Failure(app.ExitUsage, err, "scripts/faults list")
+			return nil, &cli.Failure{Code: cli.ExitUsage, Err: err, Try: "scripts/faults list"}
 		}
 	}
 	if len(left) == 0 {
@@ -179,8 +180,8 @@ func (c *playing) note(r *faultsuite.Result) (err error) {
 }
 
 // write writes the answer.
-func (c *playing) write(s *app.Session, results []faultsuite.Result) error {
-	encoder := json.NewEncoder(s.Stdout())
+func (c *playing) write(s *cli.Session, results []faultsuite.Result) error {
+	encoder := json.NewEncoder(s.Stdout)
 	switch c.Output {
 	case "json":
 		return encoder.Encode(results)
@@ -192,7 +193,7 @@ func (c *playing) write(s *app.Session, results []faultsuite.Result) error {
 		}
 		return nil
 	case "markdown":
-		return faultsuite.Page(s.Stdout(), results)
+		return faultsuite.Page(s.Stdout, results)
 	default: // told as they came
 		return nil
 	}
@@ -200,9 +201,9 @@ func (c *playing) write(s *app.Session, results []faultsuite.Result) error {
 
 // tell tells a result as it comes: as the answer to a person, as talk beside
 // any other answer.
-func (c *playing) tell(s *app.Session, r *faultsuite.Result) {
+func (c *playing) tell(s *cli.Session, r *faultsuite.Result) {
 	if c.Output == "text" {
-		fmt.Fprintln(s.Stdout(), line(r))
+		fmt.Fprintln(s.Stdout, line(r))
 		return
 	}
 	s.Say("%s", line(r))
@@ -215,10 +216,10 @@ type runCommand struct {
 }
 
 // Run implements a command.
-func (c *runCommand) Run(ctx context.Context, s *app.Session) error {
+func (c *runCommand) Run(ctx context.Context, s *cli.Session) error {
 	rows, err := faultsuite.Choose(c.Rows)
 	if err != nil {
-		return app.Failure(app.ExitUsage, err, "scripts/faults list")
+		return &cli.Failure{Code: cli.ExitUsage, Err: err, Try: "scripts/faults list"}
 	}
 	if len(c.Rows) == 0 {
 		brokers := len(c.Brokers)
@@ -250,7 +251,7 @@ func names(rows []faultsuite.Row) string {
 type shortCommand struct{ playing }
 
 // Run implements a command.
-func (c *shortCommand) Run(ctx context.Context, s *app.Session) error {
+func (c *shortCommand) Run(ctx context.Context, s *cli.Session) error {
 	return c.play(ctx, s, faultsuite.Short())
 }
 
@@ -260,7 +261,7 @@ type pageCommand struct {
 }
 
 // Run implements a command.
-func (c *pageCommand) Run(_ context.Context, s *app.Session) error {
+func (c *pageCommand) Run(_ context.Context, s *cli.Session) error {
 	var results []faultsuite.Result
 	for _, name := range c.Results {
 		more, err := read(name)
@@ -269,7 +270,7 @@ func (c *pageCommand) Run(_ context.Context, s *app.Session) error {
 		}
 		results = append(results, more...)
 	}
-	return faultsuite.Page(s.Stdout(), results)
+	return faultsuite.Page(s.Stdout, results)
 }
 
 func read(name string) (results []faultsuite.Result, err error) {

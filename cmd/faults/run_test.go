@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/cli"
 )
 
 // TestARunThatPlaysNothingFails: who asks for rows, of which the machine lets none be
@@ -20,18 +20,18 @@ func TestARunThatPlaysNothingFails(t *testing.T) {
 	}
 	for _, c := range []struct {
 		rows []string
-		code app.Exit
+		code cli.Exit
 		says string
 	}{
-		{[]string{"disk-full"}, app.ExitFailed, "no loop devices"},
-		{[]string{"disk-full", "disk-full-mariadb"}, app.ExitFailed, "row disk-full-mariadb: this machine does not let it be played"},
-		{[]string{"46", "51"}, app.ExitFailed, "soak"},
-		{[]string{"--at-once=2", "disk-full"}, app.ExitUsage, "once at a time"},
+		{[]string{"disk-full"}, cli.ExitFailed, "no loop devices"},
+		{[]string{"disk-full", "disk-full-mariadb"}, cli.ExitFailed, "row disk-full-mariadb: this machine does not let it be played"},
+		{[]string{"46", "51"}, cli.ExitFailed, "soak"},
+		{[]string{"--at-once=2", "disk-full"}, cli.ExitUsage, "once at a time"},
 	} {
 		var stdout, stderr bytes.Buffer
-		p := app.Program{Name: "faults", Help: help, Commands: &commands{}}
+		p := cli.Program{Name: "faults", Help: help, Commands: &commands{}}
 		args := append([]string{"run", "--servers", servers, "--database-url", "mysql://orders:orders@127.0.0.1:1/orders", "--logs", t.TempDir()}, c.rows...)
-		got := p.Run(args, strings.NewReader(""), &stdout, &stderr)
+		got := p.Run(args, cli.Streams{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr})
 		if got != int(c.code) || !strings.Contains(stderr.String(), c.says) {
 			t.Errorf("%s: exit %d and %s; want %d and %q", c.rows, got, &stderr, c.code, c.says)
 		}

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"text/tabwriter"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/mutants"
 )
 
@@ -25,7 +25,7 @@ func load(names []string) (where string, all, chosen []mutants.Bug, err error) {
 	}
 	chosen, err = mutants.Choose(all, names)
 	if err != nil {
-		return "", nil, nil, app.Failure(app.ExitUsage, err, "scripts/mutants list")
+		return "", nil, nil, &cli.Failure{Code: cli.ExitUsage, Err: err, Try: "scripts/mutants list"}
 	}
 	return where, all, chosen, nil
 }
@@ -36,7 +36,7 @@ type listCommand struct {
 }
 
 // Run implements a command.
-func (c *listCommand) Run(_ context.Context, s *app.Session) error {
+func (c *listCommand) Run(_ context.Context, s *cli.Session) error {
 	where, bugs, _, err := load(nil)
 	if err != nil {
 		return err
@@ -52,9 +52,9 @@ func (c *listCommand) Run(_ context.Context, s *app.Session) error {
 			r.Bug, r.Does, r.User = bug.Name, bug.Does, bug.User
 			list = append(list, r)
 		}
-		return json.NewEncoder(s.Stdout()).Encode(list)
+		return json.NewEncoder(s.Stdout).Encode(list)
 	}
-	table := tabwriter.NewWriter(s.Stdout(), 0, 0, 2, ' ', 0)
+	table := tabwriter.NewWriter(s.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "#\tBUG\tCAUGHT BY\tWHAT IT DOES")
 	for _, bug := range bugs {
 		caught := newest[bug.Name].Layer
@@ -72,7 +72,7 @@ type checkCommand struct {
 }
 
 // Run implements a command.
-func (c *checkCommand) Run(ctx context.Context, s *app.Session) error {
+func (c *checkCommand) Run(ctx context.Context, s *cli.Session) error {
 	where, _, bugs, err := load(c.Bugs)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (c *checkCommand) Run(ctx context.Context, s *app.Session) error {
 	if err := mutants.Check(ctx, where, bugs); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.Stdout(), "%d bugs apply and compile\n", len(bugs))
+	fmt.Fprintf(s.Stdout, "%d bugs apply and compile\n", len(bugs))
 	return nil
 }
 
@@ -93,13 +93,13 @@ type huntCommand struct {
 }
 
 // Run implements a command.
-func (c *huntCommand) Run(ctx context.Context, s *app.Session) error {
+func (c *huntCommand) Run(ctx context.Context, s *cli.Session) error {
 	where, all, bugs, err := load(c.Bugs)
 	if err != nil {
 		return err
 	}
 	hunter := mutants.Hunter{Root: where, Quick: c.Quick, Say: s.Say}
-	encoder := json.NewEncoder(s.Stdout())
+	encoder := json.NewEncoder(s.Stdout)
 	results, escaped := make([]mutants.Result, 0, len(bugs)), 0
 	var failed []error // hunts that could not be held do not keep the others from theirs
 	for i, bug := range bugs {
@@ -123,7 +123,7 @@ func (c *huntCommand) Run(ctx context.Context, s *app.Session) error {
 		case "jsonl":
 			err = encoder.Encode(r)
 		case "text":
-			_, err = fmt.Fprintln(s.Stdout(), line(r))
+			_, err = fmt.Fprintln(s.Stdout, line(r))
 		}
 		if err != nil {
 			return err
@@ -156,7 +156,7 @@ type playCommand struct {
 }
 
 // Run implements a command.
-func (c *playCommand) Run(ctx context.Context, s *app.Session) error {
+func (c *playCommand) Run(ctx context.Context, s *cli.Session) error {
 	where, _, bugs, err := load(c.Bugs)
 	if err != nil {
 		return err
@@ -168,9 +168,9 @@ func (c *playCommand) Run(ctx context.Context, s *app.Session) error {
 			return err
 		}
 		if c.Output == "jsonl" {
-			err = json.NewEncoder(s.Stdout()).Encode(r)
+			err = json.NewEncoder(s.Stdout).Encode(r)
 		} else {
-			_, err = fmt.Fprintln(s.Stdout(), played(r))
+			_, err = fmt.Fprintln(s.Stdout, played(r))
 		}
 		if err != nil {
 			return err
@@ -195,7 +195,7 @@ func played(r mutants.Simulated) string {
 type pageCommand struct{}
 
 // Run implements a command.
-func (*pageCommand) Run(context.Context, *app.Session) error {
+func (*pageCommand) Run(context.Context, *cli.Session) error {
 	where, bugs, _, err := load(nil)
 	if err != nil {
 		return err

@@ -5,12 +5,12 @@ package main
 import (
 	"os"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/cli"
 )
 
 func main() {
-	p := app.Program{Name: "mutants", Help: help, Commands: &commands{}}
-	os.Exit(p.Run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	p := cli.Program{Name: "mutants", Help: help, Commands: &commands{}}
+	os.Exit(p.Run(os.Args[1:], cli.Standard()))
 }
 
 const help = `Test the tests: sow one bug at a time, and run the layers of tests, the cheapest first, until one fails.

@@ -6,12 +6,12 @@ import (
 	"os"
 	"strings"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/cli"
 )
 
 func main() {
-	p := app.Program{Name: "sim", Help: help, Commands: &commands{}}
-	os.Exit(p.Run(twoDashes(os.Args[1:]), os.Stdin, os.Stdout, os.Stderr))
+	p := cli.Program{Name: "sim", Help: help, Commands: &commands{}}
+	os.Exit(p.Run(twoDashes(os.Args[1:]), cli.Standard()))
 }
 
 const help = `Play worlds in which everything around the consumers breaks, in virtual time, and hold what became of the orders against the promise.

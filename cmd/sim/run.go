@@ -13,7 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/sim"
 )
 
@@ -27,20 +27,20 @@ type runCommand struct {
 }
 
 // Run implements a command.
-func (c *runCommand) Run(ctx context.Context, s *app.Session) error {
+func (c *runCommand) Run(ctx context.Context, s *cli.Session) error {
 	seeds, err := sim.ParseSeeds(c.Seeds)
 	if err == nil && c.Workers < 0 {
 		err = fmt.Errorf("%d workers: want at least one", c.Workers)
 	}
 	if err != nil {
-		return app.Failure(app.ExitUsage, err, "sim --help")
+		return &cli.Failure{Code: cli.ExitUsage, Err: err, Try: "sim --help"}
 	}
 	if c.Workers == 0 {
 		c.Workers = runtime.GOMAXPROCS(0)
 	}
 	opts := sim.Options{Workers: c.Workers, Again: again}
 	if c.Verbose {
-		opts.Log = slog.New(slog.NewTextHandler(s.Stderr(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+		opts.Log = slog.New(slog.NewTextHandler(s.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	p := &progress{session: s, seeds: seeds, began: time.Now(), told: time.Now()}
 	opts.Each = func(o sim.Outcome) bool {
@@ -66,11 +66,11 @@ func verdict(ctx context.Context, seeds sim.Seeds, r *sim.Report) error {
 	missing := r.Missing()
 	switch {
 	case len(r.Failed) > 0:
-		return app.Failure(app.ExitFailed, fmt.Errorf("%d of %d seeds broke the promise", len(r.Failed), r.Seeds), again(r.Failed[0].Seed))
+		return &cli.Failure{Code: cli.ExitFailed, Err: fmt.Errorf("%d of %d seeds broke the promise", len(r.Failed), r.Seeds), Try: again(r.Failed[0].Seed)}
 	case ctx.Err() != nil:
-		return app.Failure(app.ExitPartial, fmt.Errorf("%d of %d seeds were played: %w", r.Seeds, seeds.Count(), ctx.Err()), "")
+		return &cli.Failure{Code: cli.ExitPartial, Err: fmt.Errorf("%d of %d seeds were played: %w", r.Seeds, seeds.Count(), ctx.Err()), Try: ""}
 	case r.Seeds >= sim.Enough && len(missing) > 0:
-		return app.Failure(app.ExitFailed, fmt.Errorf("the run is void: %d seeds never came to %s", r.Seeds, strings.Join(missing, ", ")), "")
+		return &cli.Failure{Code: cli.ExitFailed, Err: fmt.Errorf("the run is void: %d seeds never came to %s", r.Seeds, strings.Join(missing, ", ")), Try: ""}
 	default:
 		return nil
 	}
@@ -78,7 +78,7 @@ func verdict(ctx context.Context, seeds sim.Seeds, r *sim.Report) error {
 
 // progress says how far the run is, and tells failures as they come.
 type progress struct {
-	session *app.Session
+	session *cli.Session
 	seeds   sim.Seeds
 	began   time.Time
 	told    time.Time
@@ -124,7 +124,7 @@ type failed struct {
 }
 
 // write writes the report.
-func (c *runCommand) write(s *app.Session, r *sim.Report, took time.Duration) error {
+func (c *runCommand) write(s *cli.Session, r *sim.Report, took time.Duration) error {
 	if c.Output == "json" {
 		a := answer{
 			Seeds: r.Seeds, Failed: []failed{}, Events: r.Events, Seconds: took.Seconds(), Virtual: r.Virtual.Seconds(),
@@ -133,9 +133,9 @@ func (c *runCommand) write(s *app.Session, r *sim.Report, took time.Duration) er
 		for _, o := range r.Failed {
 			a.Failed = append(a.Failed, failed{Seed: o.Seed, World: o.Plan, Wrong: o.Wrong, Findings: o.Findings, Again: again(o.Seed)})
 		}
-		return json.NewEncoder(s.Stdout()).Encode(a)
+		return json.NewEncoder(s.Stdout).Encode(a)
 	}
-	table := tabwriter.NewWriter(s.Stdout(), 0, 0, 2, ' ', tabwriter.AlignRight)
+	table := tabwriter.NewWriter(s.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	counts := r.Reached.Counts()
 	for _, name := range r.Missing() {
 		counts[name] = 0
@@ -144,7 +144,7 @@ func (c *runCommand) write(s *app.Session, r *sim.Report, took time.Duration) er
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Fprintf(table, "%d\t  %s\n", counts[name], name)
 	}
-	_, err := fmt.Fprintf(s.Stdout(), "%d seeds, %d failed: %d events in %s of virtual time, %s of real time; settled within %s of the last fault\n",
+	_, err := fmt.Fprintf(s.Stdout, "%d seeds, %d failed: %d events in %s of virtual time, %s of real time; settled within %s of the last fault\n",
 		r.Seeds, len(r.Failed), r.Events, r.Virtual.Round(time.Second), took.Round(100*time.Millisecond), r.Recovered)
 	return errors.Join(table.Flush(), err)
 }

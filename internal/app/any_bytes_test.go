@@ -9,7 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 )
 
 // spoiler makes messages that nobody should send out of such as one should.
@@ -66,7 +68,7 @@ func (r spoiler) spoil(text []byte) []byte {
 // and one that is no event is a dead letter with all of its bytes.
 func TestAnyBytesComeToAnEnd(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, func(s *ConsumerSettings) { s.Topics.Partitions, s.Flow.MaxDeadRatio = 1, 0 })
+	s := newShop(t, func(s *settings.Consumer) { s.Topics.Partitions, s.Flow.MaxDeadRatio = 1, 0 })
 	s.stocked(map[string]int64{"apple": 50})
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -106,7 +108,7 @@ func TestAnyBytesComeToAnEnd(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{}, broken); diff != "" {
 		t.Errorf("broken messages without a dead letter of the same bytes:\n%s", diff)
 	}
-	s.audit(ExitOK)
+	s.audit(cli.ExitOK)
 }
 
 // whole is what of a message has to stay as it was.

@@ -10,23 +10,26 @@ import (
 	"time"
 
 	"orderconsumer/internal/audit"
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/report"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/ledger"
 )
 
 // LogAuditSettings say whether and how the log is held against the database.
 type LogAuditSettings struct {
-	Log   bool          `help:"Hold the log against the database, too: every event that was settled must be applied, a duplicate, rejected, waiting in a retry tier or among the dead letters. Consumers may go on meanwhile."`
-	Kafka KafkaSettings `embed:""`
-	Group GroupSettings `embed:""`
-	Dedup DedupSettings `embed:""`
-	From  string        `placeholder:"TIME" help:"With --log: only events of the input topic since then. A time is RFC 3339, a date or a date and time of this machine's zone, or how long ago (15m, 2h, 3d). Default: all that the topic holds."`
-	To    string        `placeholder:"TIME" help:"With --log: only events before then. Default: all there are when the audit begins."`
+	Log   bool           `help:"Hold the log against the database, too: every event that was settled must be applied, a duplicate, rejected, waiting in a retry tier or among the dead letters. Consumers may go on meanwhile."`
+	Kafka settings.Kafka `embed:""`
+	Group settings.Group `embed:""`
+	Dedup settings.Dedup `embed:""`
+	From  string         `placeholder:"TIME" help:"With --log: only events of the input topic since then. A time is RFC 3339, a date or a date and time of this machine's zone, or how long ago (15m, 2h, 3d). Default: all that the topic holds."`
+	To    string         `placeholder:"TIME" help:"With --log: only events before then. Default: all there are when the audit begins."`
 }
 
 // auditLog holds the log and the ledger against each other.
-func (c *auditCommand) auditLog(ctx context.Context, s *session, l *ledger.Ledger) error {
+func (c *auditCommand) auditLog(ctx context.Context, s *cli.Session, l *ledger.Ledger) error {
 	from, to, err := c.moments(s, time.Now())
 	if err != nil {
 		return err
@@ -37,13 +40,13 @@ func (c *auditCommand) auditLog(ctx context.Context, s *session, l *ledger.Ledge
 		return err
 	}
 	defer client.Close()
-	w := auditWriter{OutputSettings: c.OutputSettings, to: s.stdout}
+	w := auditWriter{OutputSettings: c.OutputSettings, to: s.Stdout}
 	job, err := c.logCase(ctx, s, client, from, to)
 	if err != nil {
 		return kafkaFailure(ctx, client, err)
 	}
 	job.Ledger = l
-	job.Report = func(f audit.Finding) { w.row(newShownFinding(&f)) }
+	job.Report = func(f audit.Finding) { w.row(report.OfLog(&f)) }
 	said := time.Now()
 	job.Progress = func(p audit.Progress) {
 		if time.Since(said) < auditTalk {
@@ -54,7 +57,7 @@ func (c *auditCommand) auditLog(ctx context.Context, s *session, l *ledger.Ledge
 		if p.Total > 0 {
 			of = fmt.Sprintf(" of %d (%d%%)", p.Total, 100*p.Read/p.Total)
 		}
-		s.say("audit: %s, %d%s read", p.Step, p.Read, of)
+		s.Say("audit: %s, %d%s read", p.Step, p.Read, of)
 	}
 	summary, err := audit.Run(ctx, job)
 	if err != nil {
@@ -69,17 +72,17 @@ func (c *auditCommand) auditLog(ctx context.Context, s *session, l *ledger.Ledge
 		return fmt.Errorf("write the answer: %w", w.err)
 	}
 	if !summary.Clean() {
-		return &failure{
-			code: ExitFailed,
-			err:  fmt.Errorf("the log and the database do not hold what is promised of them: %s", counted64(summary.Findings, "finding")),
-			try:  mending(s),
+		return &cli.Failure{
+			Code: cli.ExitFailed,
+			Err:  fmt.Errorf("the log and the database do not hold what is promised of them: %s", cli.Counted64(summary.Findings, "finding")),
+			Try:  mending(s),
 		}
 	}
 	return nil
 }
 
 // moments are the bounds in time; zero where there is none.
-func (c *auditCommand) moments(s *session, now time.Time) (from, to time.Time, err error) {
+func (c *auditCommand) moments(s *cli.Session, now time.Time) (from, to time.Time, err error) {
 	for _, bound := range []struct {
 		name, text string
 		at         *time.Time
@@ -87,29 +90,29 @@ func (c *auditCommand) moments(s *session, now time.Time) (from, to time.Time, e
 		if bound.text == "" {
 			continue
 		}
-		*bound.at, err = parseMoment(bound.text, now, time.Local)
+		*bound.at, err = cli.ParseMoment(bound.text, now, time.Local)
 		if err != nil {
-			return from, to, usage("%s: %w", bound.name, err)
+			return from, to, cli.Usage("%s: %w", bound.name, err)
 		}
-		s.say("%s %s is %s", bound.name, bound.text, utc(*bound.at))
+		s.Say("%s %s is %s", bound.name, bound.text, cli.UTC(*bound.at))
 	}
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
-		return from, to, usage("--from %s is not before --to %s", utc(from), utc(to))
+		return from, to, cli.Usage("--from %s is not before --to %s", cli.UTC(from), cli.UTC(to))
 	}
 	return from, to, nil
 }
 
 // logCase finds out what there is to audit. The range is fixed here: what is
 // appended later is not looked for.
-func (c *auditCommand) logCase(ctx context.Context, s *session, client *kafka.Client, from, to time.Time) (audit.Case, error) {
-	topics := c.Group.topics()
+func (c *auditCommand) logCase(ctx context.Context, s *cli.Session, client *kafka.Client, from, to time.Time) (audit.Case, error) {
+	topics := c.Group.Topics()
 	job := audit.Case{Log: client, Group: c.Group.Group, Topics: topics, Since: from, Horizon: c.Dedup.Horizon, Now: time.Now}
 	found, missing, err := consumedTopics(ctx, client, c.Group)
 	if err != nil {
 		return job, err
 	}
 	for _, name := range missing {
-		return job, noTopic(client, name, s.name)
+		return job, noTopic(client, name, s.Name)
 	}
 	there, err := client.Partitions(ctx, []string{topics.Dead, topics.Results})
 	if err != nil {
@@ -117,7 +120,7 @@ func (c *auditCommand) logCase(ctx context.Context, s *session, client *kafka.Cl
 	}
 	for _, name := range []string{topics.Dead, topics.Results} {
 		if len(there[name]) == 0 {
-			return job, noTopic(client, name, s.name)
+			return job, noTopic(client, name, s.Name)
 		}
 	}
 	for _, name := range found {
@@ -134,13 +137,13 @@ func (c *auditCommand) logCase(ctx context.Context, s *session, client *kafka.Cl
 		events += r.Messages()
 	}
 	if events == 0 {
-		return job, &failure{
-			code: ExitNothing,
-			err:  fmt.Errorf("topic %s holds no event in that range", topics.Input),
-			try:  s.name + " audit --log without --from and --to, or " + s.name + " group describe, which shows what the topic holds",
+		return job, &cli.Failure{
+			Code: cli.ExitNothing,
+			Err:  fmt.Errorf("topic %s holds no event in that range", topics.Input),
+			Try:  s.Name + " audit --log without --from and --to, or " + s.Name + " group describe, which shows what the topic holds",
 		}
 	}
-	s.say("audit: %s in %s of %s, as they stand now", counted64(events, "offset"), counted(len(job.Range), "partition"), topics.Input)
+	s.Say("audit: %s in %s of %s, as they stand now", cli.Counted64(events, "offset"), cli.Counted(len(job.Range), "partition"), topics.Input)
 	return job, nil
 }
 
@@ -189,7 +192,7 @@ type shownLogSummary struct {
 	Outcomes    int64            `json:"outcomes"`
 	Unasked     int64            `json:"unasked"`
 	Gone        int64            `json:"orders_with_event_gone"`
-	Database    shownSummary     `json:"database"`
+	Database    report.Summary   `json:"database"`
 	Seconds     float64          `json:"seconds"`
 }
 
@@ -197,7 +200,7 @@ func newShownLogSummary(s *audit.Summary) shownLogSummary {
 	shown := shownLogSummary{
 		Clean: s.Clean(), Findings: s.Findings, Events: s.Events, ByClass: make(map[string]int64),
 		Applied: make(map[string]int64), Waiting: s.Waiting, DeadLetters: s.DeadLetters, Outcomes: s.Outcomes,
-		Unasked: s.Unasked, Gone: s.Gone, Database: newShownSummary(s.Ledger), Seconds: s.Took.Seconds(),
+		Unasked: s.Unasked, Gone: s.Gone, Database: report.NewSummary(s.Ledger), Seconds: s.Took.Seconds(),
 	}
 	for _, class := range audit.Classes {
 		shown.ByClass[strings.ReplaceAll(string(class), " ", "_")] = s.ByClass[class]
@@ -213,9 +216,9 @@ func (s shownLogSummary) String() string {
 	var b strings.Builder
 	verdict := "clean"
 	if !s.Clean {
-		verdict = counted64(s.Findings, "finding")
+		verdict = cli.Counted64(s.Findings, "finding")
 	}
-	fmt.Fprintf(&b, "%s: %s, in %s\n", verdict, counted64(s.Events, "event"),
+	fmt.Fprintf(&b, "%s: %s, in %s\n", verdict, cli.Counted64(s.Events, "event"),
 		time.Duration(s.Seconds*float64(time.Second)).Round(time.Millisecond))
 	for _, class := range audit.Classes {
 		n := s.ByClass[strings.ReplaceAll(string(class), " ", "_")]
@@ -233,12 +236,12 @@ func (s shownLogSummary) String() string {
 		b.WriteString("\n")
 	}
 	if s.Unasked > 0 {
-		fmt.Fprintf(&b, "  of %s it cannot be told whether they were answered: the outcomes are gone, or outside the range\n", counted64(s.Unasked, "event"))
+		fmt.Fprintf(&b, "  of %s it cannot be told whether they were answered: the outcomes are gone, or outside the range\n", cli.Counted64(s.Unasked, "event"))
 	}
 	if s.Gone > 0 {
-		fmt.Fprintf(&b, "  of %s the event is gone: compaction has taken it, or the topic was made anew\n", counted64(s.Gone, "order"))
+		fmt.Fprintf(&b, "  of %s the event is gone: compaction has taken it, or the topic was made anew\n", cli.Counted64(s.Gone, "order"))
 	}
-	fmt.Fprintf(&b, "%s, %s read\n", counted64(s.DeadLetters, "dead letter"), counted64(s.Outcomes, "outcome"))
+	fmt.Fprintf(&b, "%s, %s read\n", cli.Counted64(s.DeadLetters, "dead letter"), cli.Counted64(s.Outcomes, "outcome"))
 	fmt.Fprintf(&b, "database: %s", s.Database)
 	return b.String()
 }

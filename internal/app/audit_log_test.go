@@ -11,12 +11,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"orderconsumer/internal/audit"
+	"orderconsumer/internal/cli"
+	"orderconsumer/internal/instance"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/report"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock"
+	"orderconsumer/internal/testkit"
 )
 
 // audit audits the shop's log and returns the findings and the summary.
-func (s *shop) audit(code Exit, args ...string) (findings []shownFinding, summary shownLogSummary, raw string) {
+func (s *shop) audit(code cli.Exit, args ...string) (findings []report.Finding, summary shownLogSummary, raw string) {
 	s.t.Helper()
 	line := append([]string{"audit", "--log", "-o", "jsonl", "--database-url", s.settings.Database.URL}, s.groupFlags()...)
 	got := consume(s.t, "", append(line, args...)...).want(s.t, code)
@@ -31,7 +36,7 @@ func (s *shop) audit(code Exit, args ...string) (findings []shownFinding, summar
 			}
 			return findings, *end.Summary, got.stdout
 		}
-		var f shownFinding
+		var f report.Finding
 		if err := json.Unmarshal([]byte(text), &f); err != nil {
 			s.t.Fatalf("%v: %s", err, text)
 		}
@@ -55,7 +60,7 @@ func (s *shop) exec(statement string, args ...any) {
 // mixedDay leaves an event in every one of the places where there can be one.
 func mixedDay(t *testing.T) *shop {
 	t.Helper()
-	s := newShop(t, func(s *ConsumerSettings) {
+	s := newShop(t, func(s *settings.Consumer) {
 		s.Topics.Partitions = 2
 		s.Group.RetryAfter = []time.Duration{50 * time.Millisecond, time.Hour}
 	})
@@ -80,7 +85,7 @@ func mixedDay(t *testing.T) *shop {
 }
 
 // settleInputAnd runs the instance until the input and one tier are settled.
-func (s *shop) settleInputAnd(i *Instance, tier string) {
+func (s *shop) settleInputAnd(i *instance.Instance, tier string) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), testTimeout)
 	defer cancel()
@@ -97,7 +102,7 @@ func (s *shop) settleInputAnd(i *Instance, tier string) {
 func TestAuditOfTheLogFindsEveryEventInOnePlace(t *testing.T) {
 	t.Parallel()
 	s := mixedDay(t)
-	findings, summary, _ := s.audit(ExitOK)
+	findings, summary, _ := s.audit(cli.ExitOK)
 	if len(findings) != 0 || !summary.Clean {
 		t.Errorf("found %+v", findings)
 	}
@@ -111,8 +116,8 @@ func TestAuditOfTheLogFindsEveryEventInOnePlace(t *testing.T) {
 		t.Errorf("got %+v", summary)
 	}
 	line := append([]string{"audit", "--log", "--database-url", s.settings.Database.URL}, s.groupFlags()...)
-	got := consume(t, "", line...).want(t, ExitOK)
-	wantParts(t, got.stdout, "clean: 11 events, in ", "applied             5  (1 deducted, 2 released, 2 voided)",
+	got := consume(t, "", line...).want(t, cli.ExitOK)
+	testkit.WantParts(t, got.stdout, "clean: 11 events, in ", "applied             5  (1 deducted, 2 released, 2 voided)",
 		"in flight           1\n", "2 dead letters, ", "\ndatabase: clean: 4 orders (")
 }
 
@@ -148,14 +153,14 @@ func TestAuditOfTheLogFindsWhatIsOff(t *testing.T) {
 			}
 		}, []audit.Rule{audit.RuleNoEvent}, "ghost"},
 		{"a group that skipped its events", func(s *shop) {
-			s.group("reset", "--to", "end", "--execute").want(s.t, ExitOK)
+			s.group("reset", "--to", "end", "--execute").want(s.t, cli.ExitOK)
 		}, []audit.Rule{audit.RuleLost}, "A-7"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := mixedDay(t)
 			tt.spoil(s)
-			findings, summary, _ := s.audit(ExitFailed)
+			findings, summary, _ := s.audit(cli.ExitFailed)
 			var rules []audit.Rule
 			for _, f := range findings {
 				rules = append(rules, f.Rule)
@@ -195,31 +200,31 @@ func TestFindingsAboutGoodsCanBeMended(t *testing.T) {
 	}
 	s.exec("UPDATE stock SET available = 3 WHERE goods_id = ?", []byte("pear"))
 	s.expectLevels(map[string]int64{"apple": 6, "pear": 3})
-	_, _, findings := s.audit(ExitFailed)
+	_, _, findings := s.audit(cli.ExitFailed)
 	byHand := strings.Replace(findings, `"mended_by":"stock add"`, `"mended_by":"by hand"`, 1)
-	wantParts(t, s.mendGoods(byHand, ExitNothing).stderr, "0 findings mended, 2 findings about something else")
+	testkit.WantParts(t, s.mendGoods(byHand, cli.ExitNothing).stderr, "0 findings mended, 2 findings about something else")
 	for range 2 {
-		wantParts(t, s.mendGoods(findings, ExitOK).stderr, "1 finding mended, 1 finding about something else", "1 finding is left, about orders")
+		testkit.WantParts(t, s.mendGoods(findings, cli.ExitOK).stderr, "1 finding mended, 1 finding about something else", "1 finding is left, about orders")
 		s.expectLevels(map[string]int64{"apple": 6, "pear": 1})
 	}
 	findings = strings.Replace(findings, `"order_id":"ghost",`, `"order_id":"ghost","mended_by":"stock add",`, 1)
 	for range 2 {
-		got := consume(t, findings, "stock", "add", "--findings", "-", "--execute", "--database-url", s.settings.Database.URL).want(t, ExitOK)
-		wantParts(t, got.stderr, "2 findings mended, 0 findings about something else")
+		got := consume(t, findings, "stock", "add", "--findings", "-", "--execute", "--database-url", s.settings.Database.URL).want(t, cli.ExitOK)
+		testkit.WantParts(t, got.stderr, "2 findings mended, 0 findings about something else")
 		s.expectLevels(map[string]int64{"apple": 8, "pear": 1})
 	}
-	at(t, s.servers)("audit").want(t, ExitOK)
-	if found, _, _ := s.audit(ExitOK); len(found) != 0 {
+	at(t, s.servers)("audit").want(t, cli.ExitOK)
+	if found, _, _ := s.audit(cli.ExitOK); len(found) != 0 {
 		t.Errorf("what was given back is still found: %+v", found)
 	}
-	got := consume(t, "{}\n", "stock", "add", "--findings", "-", "--database-url", s.settings.Database.URL).want(t, ExitFailed)
-	wantParts(t, got.stderr, "line 1 of the findings: want what audit -o jsonl writes")
+	got := consume(t, "{}\n", "stock", "add", "--findings", "-", "--database-url", s.settings.Database.URL).want(t, cli.ExitFailed)
+	testkit.WantParts(t, got.stderr, "line 1 of the findings: want what audit -o jsonl writes")
 }
 
 // Consumers that go on while the audit reads are no reason for findings.
 func TestAuditOfTheLogWhileConsumersRun(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, func(s *ConsumerSettings) { s.Topics.Partitions = 4 })
+	s := newShop(t, func(s *settings.Consumer) { s.Topics.Partitions = 4 })
 	day := s.newDay(4000)
 	day.publish(1) // an empty topic is nothing to audit
 	first, second := s.start(), s.start()
@@ -235,7 +240,7 @@ func TestAuditOfTheLogWhileConsumersRun(t *testing.T) {
 			busy = false
 		default:
 		}
-		findings, summary, _ := s.audit(ExitOK)
+		findings, summary, _ := s.audit(cli.ExitOK)
 		if len(findings) != 0 {
 			t.Fatalf("audit %d of running consumers: %+v\n%+v", audits, findings, summary)
 		}
@@ -243,7 +248,7 @@ func TestAuditOfTheLogWhileConsumersRun(t *testing.T) {
 	day.awaitLeft(0)
 	s.end(first)
 	s.end(second)
-	_, summary, _ := s.audit(ExitOK)
+	_, summary, _ := s.audit(cli.ExitOK)
 	if summary.Events != int64(day.events) || summary.ByClass["in_flight"] != 0 || summary.ByClass["dead"] == 0 || summary.ByClass["duplicate"] == 0 {
 		t.Errorf("%d events, got %+v", day.events, summary)
 	}
@@ -258,14 +263,14 @@ func TestAuditOfTheLogThatMakesNoSense(t *testing.T) {
 		line := append([]string{"audit", "--log", "--database-url", s.settings.Database.URL}, s.groupFlags()...)
 		return consume(t, "", append(line, args...)...)
 	}
-	wantParts(t, run("--from", "noon").want(t, ExitUsage).stderr, `--from: "noon" is no time: want RFC 3339`)
-	wantParts(t, run("--from", "1h", "--to", "2h").want(t, ExitUsage).stderr, "is not before --to")
-	wantParts(t, run("--from", "0s").want(t, ExitNothing).stderr, "holds no event in that range", "try: consumer audit --log without --from")
+	testkit.WantParts(t, run("--from", "noon").want(t, cli.ExitUsage).stderr, `--from: "noon" is no time: want RFC 3339`)
+	testkit.WantParts(t, run("--from", "1h", "--to", "2h").want(t, cli.ExitUsage).stderr, "is not before --to")
+	testkit.WantParts(t, run("--from", "0s").want(t, cli.ExitNothing).stderr, "holds no event in that range", "try: consumer audit --log without --from")
 	if err := s.client.DeleteTopics(t.Context(), []string{s.topics.Results}); err != nil {
 		t.Fatal(err)
 	}
-	wantParts(t, run().want(t, ExitNothing).stderr, "topic "+s.topics.Results+" at ", "does not exist", "try: consumer run, which creates")
+	testkit.WantParts(t, run().want(t, cli.ExitNothing).stderr, "topic "+s.topics.Results+" at ", "does not exist", "try: consumer run, which creates")
 	s.settings.Group.Topic = "nonsuch"
 	line := append([]string{"audit", "--log", "--database-url", s.settings.Database.URL}, s.groupFlags()...)
-	wantParts(t, consume(t, "", line...).want(t, ExitNothing).stderr, "topic nonsuch at ", "try: consumer run")
+	testkit.WantParts(t, consume(t, "", line...).want(t, cli.ExitNothing).stderr, "topic nonsuch at ", "try: consumer run")
 }

@@ -9,7 +9,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"orderconsumer/internal/audit"
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/embedded"
+	"orderconsumer/internal/report"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/stocktest"
 	"orderconsumer/internal/testkit"
@@ -34,7 +36,7 @@ func TestAudit(t *testing.T) {
 	t.Parallel()
 	servers := testkit.Start(t)
 	run := at(t, servers)
-	run("stock", "set", "apple", "5").want(t, ExitOK)
+	run("stock", "set", "apple", "5").want(t, cli.ExitOK)
 	l := servers.OpenLedger(t)
 	for _, request := range []stock.Request{
 		{Order: "A-1", Action: stock.Deduct, Lines: []stock.Line{{Goods: "apple", Num: 2}}, Attempt: 1},
@@ -47,7 +49,7 @@ func TestAudit(t *testing.T) {
 		}
 	}
 
-	got := run("audit").want(t, ExitOK)
+	got := run("audit").want(t, cli.ExitOK)
 	if !strings.HasPrefix(got.stdout, "clean: 3 orders (2 deducted, 1 rejected), 1 goods, 3 movements, in ") || got.stderr != "" {
 		t.Errorf("clean: %+v", got)
 	}
@@ -58,36 +60,36 @@ func TestAudit(t *testing.T) {
 	}
 	t.Run("as a table", func(t *testing.T) {
 		t.Parallel()
-		got := run("audit").want(t, ExitFailed)
-		wantParts(t, got.stdout,
+		got := run("audit").want(t, cli.ExitFailed)
+		testkit.WantParts(t, got.stdout,
 			"RULE                           ORDER                 GOODS                 DETAIL\n",
 			"deducted_order_not_whole       A-1                   -                     asked for \"apple\":2, took nothing",
 			"level_is_not_sum_of_movements  -                     apple                 available 2, sum of movements 4\n",
 			"\n2 findings: 3 orders (2 deducted, 1 rejected), 1 goods, 2 movements, in ",
 		)
-		wantParts(t, got.stderr, "the database does not hold what is promised of it: 2 findings")
+		testkit.WantParts(t, got.stderr, "the database does not hold what is promised of it: 2 findings")
 	})
 	t.Run("as one object a line, the last one the summary", func(t *testing.T) {
 		t.Parallel()
-		got := run("audit", "-o", "jsonl").want(t, ExitFailed)
+		got := run("audit", "-o", "jsonl").want(t, cli.ExitFailed)
 		lines := strings.Split(strings.TrimSpace(got.stdout), "\n")
 		if len(lines) != 3 {
 			t.Fatalf("got %s", got.stdout)
 		}
-		var f shownFinding
+		var f report.Finding
 		err := json.Unmarshal([]byte(lines[1]), &f)
-		want := shownFinding{Rule: audit.Rule(stock.RuleSum), GoodsID: "apple", Detail: "available 2, sum of movements 4"}
+		want := report.Finding{Rule: audit.Rule(stock.RuleSum), GoodsID: "apple", Detail: "available 2, sum of movements 4"}
 		if diff := cmp.Diff(want, f); diff != "" || err != nil {
 			t.Errorf("%v (-want +got):\n%s", err, diff)
 		}
-		wantParts(t, lines[2], `{"summary":{"clean":false,"findings":2,"orders":3,"orders_by_state":{"deducted":2,"rejected":1}`)
+		testkit.WantParts(t, lines[2], `{"summary":{"clean":false,"findings":2,"orders":3,"orders_by_state":{"deducted":2,"rejected":1}`)
 	})
 	t.Run("as one object", func(t *testing.T) {
 		t.Parallel()
-		got := run("audit", "-o", "json").want(t, ExitFailed)
+		got := run("audit", "-o", "json").want(t, cli.ExitFailed)
 		var whole struct {
-			Findings []shownFinding `json:"findings"`
-			Summary  shownSummary   `json:"summary"`
+			Findings []report.Finding `json:"findings"`
+			Summary  report.Summary   `json:"summary"`
 		}
 		err := json.Unmarshal([]byte(got.stdout), &whole)
 		if err != nil || len(whole.Findings) != 2 || whole.Summary.Clean || whole.Summary.Movements != 2 {
@@ -104,12 +106,12 @@ func TestAuditThatBreaksOffIsNotTakenForAWholeOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := at(t, servers)("audit", "-o", "json")
-	if got.code == ExitOK {
+	if got.code == cli.ExitOK {
 		t.Errorf("got %+v", got)
 	}
 	var whole struct {
-		Error   string        `json:"error"`
-		Summary *shownSummary `json:"summary"`
+		Error   string          `json:"error"`
+		Summary *report.Summary `json:"summary"`
 	}
 	err = json.Unmarshal([]byte(got.stdout), &whole)
 	if err != nil || whole.Error == "" || whole.Summary != nil {

@@ -10,8 +10,10 @@ import (
 	"testing"
 
 	"orderconsumer/internal/authority"
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/testkit"
 )
 
@@ -39,14 +41,14 @@ func TestPasswordsAreShownNowhere(t *testing.T) {
 				environment = append(environment, "LOG_PAYLOADS=shown")
 			}
 			p := watchConsumer(t, flags, environment)
-			wantParts(t, p.get("/v1/stock/421"), ": 200 ", "421")
+			testkit.WantParts(t, p.get("/v1/stock/421"), ": 200 ", "421")
 			g.settled()
 			seen := p.everything() + p.end()
-			wantParts(t, seen, "event became a dead letter", "partitions assigned") // it is a log that is looked at
+			testkit.WantParts(t, seen, "event became a dead letter", "partitions assigned") // it is a log that is looked at
 			if got := strings.Contains(seen, payloadCanary); got != shown {
 				t.Errorf("the process repeats what events say: %v, want %v", got, shown)
 			}
-			wantParts(t, g.log(), payloadCanary)
+			testkit.WantParts(t, g.log(), payloadCanary)
 			g.plan()
 			for where, text := range map[string]string{"the process": seen, "the database": g.servers.Dump(t), "the topics": g.log()} {
 				if len(text) < 1000 {
@@ -108,16 +110,16 @@ func (g *guarded) publishBroken() {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	g.keepsSecret(consume(g.t, "", append([]string{"stock", "set", "421", "10"}, g.args(nil, "database-")...)...).want(g.t, ExitOK))
+	g.keepsSecret(consume(g.t, "", append([]string{"stock", "set", "421", "10"}, g.args(nil, "database-")...)...).want(g.t, cli.ExitOK))
 	g.keepsSecret(producing(g.t, append([]string{"publish", "--create", "--partitions=3", "--no-validate", "--topic=" + g.settings["topic"], "--file=" + events},
-		g.args(nil, "kafka-")...)...).want(g.t, ExitOK))
+		g.args(nil, "kafka-")...)...).want(g.t, cli.ExitOK))
 }
 
 // client is one of the brokers, with the password of the file.
 func (g *guarded) client() *kafka.Client {
 	g.t.Helper()
-	s := KafkaSettings{Brokers: g.servers.Brokers, SASL: g.settings["kafka-sasl"], User: g.servers.User, PasswordFile: g.servers.PasswordFile,
-		Certificates: CertificateSettings{CA: g.servers.File(authority.CAFile)}}
+	s := settings.Kafka{Brokers: g.servers.Brokers, SASL: g.settings["kafka-sasl"], User: g.servers.User, PasswordFile: g.servers.PasswordFile,
+		Certificates: settings.Certificates{CA: g.servers.File(authority.CAFile)}}
 	client, err := s.Client("test")
 	if err != nil {
 		g.t.Fatal(err)
@@ -127,7 +129,7 @@ func (g *guarded) client() *kafka.Client {
 }
 
 func (g *guarded) topics() order.Topics {
-	return GroupSettings{Group: g.settings["group"], Topic: g.settings["topic"], RetryAfter: tenantTiers}.topics()
+	return settings.Group{Group: g.settings["group"], Topic: g.settings["topic"], RetryAfter: tenantTiers}.Topics()
 }
 
 // settled returns when everything is.
@@ -152,9 +154,9 @@ func (g *guarded) plan() {
 		append([]string{"redrive", "list"}, own...),
 		append([]string{"redrive", "archive", "--cause=schema_invalid", "--note=no", "--execute"}, own...),
 	} {
-		g.keepsSecret(producing(g.t, args...).want(g.t, ExitOK))
+		g.keepsSecret(producing(g.t, args...).want(g.t, cli.ExitOK))
 	}
-	g.keepsSecret(g.consume(nil, "doctor").want(g.t, ExitOK))
+	g.keepsSecret(g.consume(nil, "doctor").want(g.t, cli.ExitOK))
 }
 
 // log is all that stands in the topics.
@@ -241,7 +243,7 @@ func TestARefusedPasswordIsNotShown(t *testing.T) {
 				got = consume(t, "", args...)
 			}
 			text := got.stdout + got.stderr
-			if got.code == ExitOK || got.code == ExitUsage || text == "" {
+			if got.code == cli.ExitOK || got.code == cli.ExitUsage || text == "" {
 				t.Errorf("exit %d: nothing was refused\n%s", got.code, text)
 			}
 			if strings.Contains(text, secret) || strings.Contains(text, g.servers.Password) {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
+
+	"orderconsumer/internal/cli"
 )
 
 // update is what -update sets.
@@ -43,10 +45,10 @@ func TestCommandLinePage(t *testing.T) {
 	t.Setenv("COLUMNS", "110") // what help is wrapped at
 	producer := producerProgram()
 	page := cliPage
-	for _, p := range []program{consumer(), producer} {
-		page += fmt.Sprintf("\n## %s\n", p.name)
+	for _, p := range []cli.Program{consumer(), producer} {
+		page += fmt.Sprintf("\n## %s\n", p.Name)
 		for _, command := range commandsOf(t, p) {
-			page += fmt.Sprintf("\n### %s\n\n```text\n%s```\n", strings.Join(append([]string{p.name}, command...), " "), helpOf(t, p, command))
+			page += fmt.Sprintf("\n### %s\n\n```text\n%s```\n", strings.Join(append([]string{p.Name}, command...), " "), helpOf(t, p, command))
 		}
 	}
 	path := filepath.Join("..", "..", "docs", "cli.md")
@@ -70,9 +72,9 @@ func TestCommandLinePage(t *testing.T) {
 
 // commandsOf are the words of all commands that can be run, the program's own
 // help first.
-func commandsOf(t *testing.T, p program) [][]string {
+func commandsOf(t *testing.T, p cli.Program) [][]string {
 	t.Helper()
-	parser, _, err := p.parser(&session{stdout: &bytes.Buffer{}, stderr: newTalker(&bytes.Buffer{})})
+	parser, err := kong.New(p.Commands, kong.Name(p.Name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,12 +94,12 @@ func commandsOf(t *testing.T, p program) [][]string {
 }
 
 // helpOf is what the program says about one of its commands.
-func helpOf(t *testing.T, p program, command []string) string {
+func helpOf(t *testing.T, p cli.Program, command []string) string {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := p.runUnder(make(chan os.Signal, signalsHeld), slices.Concat(command, []string{"--help"}),
-		streams{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr})
-	if code != ExitOK {
+	code := p.RunUnder(make(chan os.Signal, 2), slices.Concat(command, []string{"--help"}),
+		cli.Streams{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr})
+	if code != cli.ExitOK {
 		t.Fatalf("%v: exit %d: %s", command, code, stderr.String())
 	}
 	var help strings.Builder

@@ -1,3 +1,5 @@
+// Package app carries out the commands of the programs: consumer and producer. Only main
+// functions import it.
 package app
 
 import (
@@ -7,6 +9,9 @@ import (
 	"io"
 	"log/slog"
 
+	"orderconsumer/internal/cli"
+	"orderconsumer/internal/instance"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/ledger"
 )
@@ -29,13 +34,13 @@ func Consumer(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	// Checks tell what becomes of a connection; the client's own log is the
 	// process's, so it is set where the process begins.
 	quietRedis(slog.New(slog.DiscardHandler))
-	CollectRarely(1)
+	instance.CollectRarely(1)
 	return ConsumerProgram{}.Run(args, stdin, stdout, stderr)
 }
 
 // Run carries out one command line and returns the code to exit with.
 func (p ConsumerProgram) Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	return p.program().run(args, streams{stdin: stdin, stdout: stdout, stderr: stderr})
+	return p.program().Run(args, cli.Streams{Stdin: stdin, Stdout: stdout, Stderr: stderr})
 }
 
 // consumerHelp opens the help of the program.
@@ -43,7 +48,7 @@ const consumerHelp = `Takes orders from Kafka and deducts them from the stock: e
 
 Settings come from flags, else from the environment, else from the defaults shown. The defaults fit the servers of docker-compose.yml.`
 
-func (p ConsumerProgram) program() program {
+func (p ConsumerProgram) program() cli.Program {
 	name, open := p.Name, p.OpenLedger
 	if name == "" {
 		name = "consumer"
@@ -51,7 +56,7 @@ func (p ConsumerProgram) program() program {
 	if open == nil {
 		open = openLedger
 	}
-	return program{name: name, help: consumerHelp, commands: newConsumerCommands(open)}
+	return cli.Program{Name: name, Help: consumerHelp, Commands: newConsumerCommands(open), Before: warnInsecure}
 }
 
 // openLedger opens MySQL or MariaDB: the databases a consumer is run on.
@@ -61,16 +66,16 @@ func openLedger(ctx context.Context, url string) (*ledger.Ledger, error) {
 
 // consumerCommands are the commands of the consumer.
 type consumerCommands struct {
-	Run     runCommand     `cmd:"" default:"withargs" help:"Consume order events until stopped; the default command."`
-	Migrate migrateCommand `cmd:"" help:"Create the tables, or bring them up to date."`
-	Stock   stockCommands  `cmd:"" help:"Read and change stock levels."`
-	Audit   auditCommand   `cmd:"" help:"Hold every row of the database against what is promised of it."`
-	Group   groupCommands  `cmd:"" help:"Look at the consumer group, and move its place in the log."`
-	Job     jobCommands    `cmd:"" help:"Look at the jobs that one instance runs, and run them by hand."`
-	Doctor  doctorCommand  `cmd:"" help:"Examine everything a consumer needs, and say how to mend it."`
-	Drill   drillCommand   `cmd:"" help:"Let consumers die on these servers, among topics and tables of the drill's own, and show what became of the orders."`
-	Health  healthCommand  `cmd:"" help:"Ask the instance that runs on this machine how it is."`
-	Version versionCommand `cmd:"" help:"Say which build this is."`
+	Run     runCommand         `cmd:"" default:"withargs" help:"Consume order events until stopped; the default command."`
+	Migrate migrateCommand     `cmd:"" help:"Create the tables, or bring them up to date."`
+	Stock   stockCommands      `cmd:"" help:"Read and change stock levels."`
+	Audit   auditCommand       `cmd:"" help:"Hold every row of the database against what is promised of it."`
+	Group   groupCommands      `cmd:"" help:"Look at the consumer group, and move its place in the log."`
+	Job     jobCommands        `cmd:"" help:"Look at the jobs that one instance runs, and run them by hand."`
+	Doctor  doctorCommand      `cmd:"" help:"Examine everything a consumer needs, and say how to mend it."`
+	Drill   drillCommand       `cmd:"" help:"Let consumers die on these servers, among topics and tables of the drill's own, and show what became of the orders."`
+	Health  healthCommand      `cmd:"" help:"Ask the instance that runs on this machine how it is."`
+	Version cli.VersionCommand `cmd:"" help:"Say which build this is."`
 }
 
 // newConsumerCommands gives every command that works on the database the way to
@@ -95,16 +100,16 @@ func newConsumerCommands(open OpenLedger) *consumerCommands {
 
 // databaseCommand is the part of a command that works on the database alone.
 type databaseCommand struct {
-	Database DatabaseSettings `embed:""`
+	Database settings.Database `embed:""`
 
 	open OpenLedger
 }
 
 // connect opens the database as it is. The caller closes it.
 func (c databaseCommand) connect(ctx context.Context) (*ledger.Ledger, error) {
-	url, err := c.Database.resolved()
+	url, err := c.Database.Resolved()
 	if err != nil {
-		return nil, &failure{code: ExitUsage, err: err}
+		return nil, &cli.Failure{Code: cli.ExitUsage, Err: err}
 	}
 	l, err := c.open(ctx, url)
 	switch {
@@ -112,23 +117,23 @@ func (c databaseCommand) connect(ctx context.Context) (*ledger.Ledger, error) {
 	case errors.Is(err, stock.ErrUnavailable) || ctx.Err() != nil:
 		return nil, databaseFailure(ctx, err)
 	default: // the URL makes no sense
-		return nil, &failure{code: ExitUsage, err: err, try: databaseFix(ctx, err)}
+		return nil, &cli.Failure{Code: cli.ExitUsage, Err: err, Try: settings.DatabaseFix(ctx, err)}
 	}
 	return l, nil
 }
 
 // connectMigrated is connect for a command that needs the tables.
-func (c databaseCommand) connectMigrated(ctx context.Context, s *session) (*ledger.Ledger, error) {
+func (c databaseCommand) connectMigrated(ctx context.Context, s *cli.Session) (*ledger.Ledger, error) {
 	l, err := c.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	pending, err := l.Pending(ctx)
 	if err == nil && len(pending) > 0 {
-		err = &failure{
-			code: ExitFailed,
-			err:  fmt.Errorf("the database lacks %s, the first is %s", counted(len(pending), "migration"), pending[0]),
-			try:  s.name + " migrate",
+		err = &cli.Failure{
+			Code: cli.ExitFailed,
+			Err:  fmt.Errorf("the database lacks %s, the first is %s", cli.Counted(len(pending), "migration"), pending[0]),
+			Try:  s.Name + " migrate",
 		}
 	}
 	if err != nil {
@@ -140,18 +145,18 @@ func (c databaseCommand) connectMigrated(ctx context.Context, s *session) (*ledg
 
 // databaseFailure gives an error of the ledger its code and the next command.
 func databaseFailure(ctx context.Context, err error) error {
-	if _, told := errors.AsType[*failure](err); told {
+	if _, told := errors.AsType[*cli.Failure](err); told {
 		return err
 	}
 	switch {
 	case ctx.Err() != nil: // stopped by a signal
 		return err
-	case databaseAway(ctx, err):
-		return &failure{code: ExitUnreachable, err: err, try: databaseFix(ctx, err)}
+	case settings.DatabaseAway(ctx, err):
+		return &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: settings.DatabaseFix(ctx, err)}
 	case errors.Is(err, stock.ErrUnavailable):
-		return &failure{code: ExitFailed, err: err, try: databaseFix(ctx, err)}
+		return &cli.Failure{Code: cli.ExitFailed, Err: err, Try: settings.DatabaseFix(ctx, err)}
 	case errors.Is(err, stock.ErrInvalid):
-		return &failure{code: ExitUsage, err: err}
+		return &cli.Failure{Code: cli.ExitUsage, Err: err}
 	default:
 		return err
 	}

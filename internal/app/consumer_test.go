@@ -6,18 +6,25 @@ import (
 	"strings"
 	"testing"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/testkit"
 )
 
 // consumer is the program with the databases that tests run on.
-func consumer() program { return ConsumerProgram{OpenLedger: testkit.OpenLedger}.program() }
+func consumer() cli.Program { return ConsumerProgram{OpenLedger: testkit.OpenLedger}.program() }
+
+// answer is what a command line came to.
+type answer struct {
+	code           cli.Exit
+	stdout, stderr string
+}
 
 // consume carries out one command line of the consumer.
 func consume(t *testing.T, stdin string, args ...string) answer {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := consumer().runUnder(make(chan os.Signal, signalsHeld), args,
-		streams{stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr})
+	code := consumer().RunUnder(make(chan os.Signal, 2), args,
+		cli.Streams{Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr})
 	return answer{code: code, stdout: stdout.String(), stderr: stderr.String()}
 }
 
@@ -31,22 +38,12 @@ func at(t *testing.T, s *testkit.Servers) func(args ...string) answer {
 }
 
 // want fails the test unless the command ended with code.
-func (a answer) want(t *testing.T, code Exit) answer {
+func (a answer) want(t *testing.T, code cli.Exit) answer {
 	t.Helper()
 	if a.code != code {
 		t.Fatalf("exit %d, want %d\nstdout: %s\nstderr: %s", a.code, code, a.stdout, a.stderr)
 	}
 	return a
-}
-
-// has fails the test unless text holds every one of the parts.
-func wantParts(t *testing.T, text string, parts ...string) {
-	t.Helper()
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("lacks %q:\n%s", part, text)
-		}
-	}
 }
 
 // Nothing listens here.
@@ -66,8 +63,8 @@ func TestConsumerWithoutServers(t *testing.T) {
 			{"migrate"}, {"migrate", "--status"}, {"stock", "set", "apple", "1"}, {"stock", "add", "apple", "1"},
 			{"stock", "get", "apple"}, {"stock", "list"}, {"audit"},
 		} {
-			got := consume(t, "", append(args, "--database-url", nowhereDatabase)...).want(t, ExitUnreachable)
-			wantParts(t, got.stderr, "127.0.0.1:1", "scripts/servers up", "DATABASE_URL")
+			got := consume(t, "", append(args, "--database-url", nowhereDatabase)...).want(t, cli.ExitUnreachable)
+			testkit.WantParts(t, got.stderr, "127.0.0.1:1", "scripts/servers up", "DATABASE_URL")
 			if got.stdout != "" {
 				t.Errorf("%v writes %q", args, got.stdout)
 			}
@@ -75,14 +72,14 @@ func TestConsumerWithoutServers(t *testing.T) {
 	})
 	t.Run("run is the default command, and fails at once in the words of doctor", func(t *testing.T) {
 		t.Parallel()
-		examined := consume(t, "", append([]string{"doctor"}, nowhere...)...).want(t, ExitUnreachable)
-		ran := consume(t, "", append([]string{"--exit-at-end"}, nowhere...)...).want(t, ExitUnreachable)
+		examined := consume(t, "", append([]string{"doctor"}, nowhere...)...).want(t, cli.ExitUnreachable)
+		ran := consume(t, "", append([]string{"--exit-at-end"}, nowhere...)...).want(t, cli.ExitUnreachable)
 		for line := range strings.Lines(examined.stdout) {
 			if strings.HasPrefix(line, "[fail] kafka") || strings.HasPrefix(line, "[fail] database") {
-				wantParts(t, ran.stderr, line)
+				testkit.WantParts(t, ran.stderr, line)
 			}
 		}
-		wantParts(t, examined.stdout, "[fail] kafka: ", "[fail] redis 127.0.0.1:1: ", "[fail] database: ", "[warn] topics: not looked at")
+		testkit.WantParts(t, examined.stdout, "[fail] kafka: ", "[fail] redis 127.0.0.1:1: ", "[fail] database: ", "[warn] topics: not looked at")
 	})
 	t.Run("no password is ever shown", func(t *testing.T) {
 		t.Parallel()
@@ -95,42 +92,42 @@ func TestConsumerWithoutServers(t *testing.T) {
 			{"stock", "list", "--database-url", "mysql://orders:geheim@127.0.0.1:1"},
 		} {
 			got := consume(t, "", args...)
-			if got.code == ExitOK || strings.Contains(got.stdout+got.stderr, "geheim") {
+			if got.code == cli.ExitOK || strings.Contains(got.stdout+got.stderr, "geheim") {
 				t.Errorf("%v: %+v", args, got)
 			}
 		}
 	})
 	t.Run("a URL that makes no sense is a mistake of the command line", func(t *testing.T) {
 		t.Parallel()
-		got := consume(t, "", "stock", "list", "--database-url", "postgres://orders@localhost/orders").want(t, ExitUsage)
-		wantParts(t, got.stderr, "postgres", "mysql://user:password@host:port/database")
+		got := consume(t, "", "stock", "list", "--database-url", "postgres://orders@localhost/orders").want(t, cli.ExitUsage)
+		testkit.WantParts(t, got.stderr, "postgres", "mysql://user:password@host:port/database")
 	})
 	t.Run("a setting that makes no sense is named before anything is tried", func(t *testing.T) {
 		t.Parallel()
 		for _, command := range []string{"run", "doctor"} {
-			got := consume(t, "", append([]string{command, "--workers", "0"}, nowhere...)...).want(t, ExitUsage)
-			wantParts(t, got.stderr, "workers: want 1 to 64, got 0")
+			got := consume(t, "", append([]string{command, "--workers", "0"}, nowhere...)...).want(t, cli.ExitUsage)
+			testkit.WantParts(t, got.stderr, "workers: want 1 to 64, got 0")
 		}
 	})
 	t.Run("help names the environment of each setting, and is no error", func(t *testing.T) {
 		t.Parallel()
-		got := consume(t, "", "run", "--help").want(t, ExitOK)
-		wantParts(t, got.stdout, "$KAFKA_BROKERS", "$REDIS_URL", "$DATABASE_URL", "$ORDERS_GROUP", "--exit-at-end", "$WORKERS")
+		got := consume(t, "", "run", "--help").want(t, cli.ExitOK)
+		testkit.WantParts(t, got.stdout, "$KAFKA_BROKERS", "$REDIS_URL", "$DATABASE_URL", "$ORDERS_GROUP", "--exit-at-end", "$WORKERS")
 	})
 	t.Run("version", func(t *testing.T) {
 		t.Parallel()
-		got := consume(t, "", "version").want(t, ExitOK)
-		wantParts(t, got.stdout, "consumer ")
+		got := consume(t, "", "version").want(t, cli.ExitOK)
+		testkit.WantParts(t, got.stdout, "consumer ")
 	})
 }
 
 func TestEnvironmentComesBeforeDefaultsAndFlagsBeforeIt(t *testing.T) {
 	t.Setenv("DATABASE_URL", "mysql://orders:geheim@127.0.0.1:1/fromenvironment")
-	got := consume(t, "", "stock", "list").want(t, ExitUnreachable)
-	wantParts(t, got.stderr, "fromenvironment")
-	got = consume(t, "", "stock", "list", "--database-url", "mysql://orders:geheim@127.0.0.1:1/fromflag").want(t, ExitUnreachable)
-	wantParts(t, got.stderr, "fromflag")
-	got = consume(t, "", "stock", "list", "--help").want(t, ExitOK)
+	got := consume(t, "", "stock", "list").want(t, cli.ExitUnreachable)
+	testkit.WantParts(t, got.stderr, "fromenvironment")
+	got = consume(t, "", "stock", "list", "--database-url", "mysql://orders:geheim@127.0.0.1:1/fromflag").want(t, cli.ExitUnreachable)
+	testkit.WantParts(t, got.stderr, "fromflag")
+	got = consume(t, "", "stock", "list", "--help").want(t, cli.ExitOK)
 	if strings.Contains(got.stdout, "geheim") {
 		t.Errorf("help shows the environment's password: %s", got.stdout)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/crash"
 )
 
@@ -58,7 +59,7 @@ func TestCrashThatIsNoneIsRefused(t *testing.T) {
 	t.Parallel()
 	var out, talk strings.Builder
 	code := ConsumerProgram{}.Run([]string{"run", "--crash-at=nowhere:1"}, strings.NewReader(""), &out, &talk)
-	if code != int(ExitUsage) || !strings.Contains(talk.String(), "after_fetch") {
-		t.Errorf("got code %d and %q, want %d and the points there are", code, talk.String(), ExitUsage)
+	if code != int(cli.ExitUsage) || !strings.Contains(talk.String(), "after_fetch") {
+		t.Errorf("got code %d and %q, want %d and the points there are", code, talk.String(), cli.ExitUsage)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/proof"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/ledger"
 	"orderconsumer/internal/testkit"
@@ -165,7 +166,7 @@ func TestNothingIsLostWhenInstancesDie(t *testing.T) {
 			if !testkit.Real() {
 				t.Parallel() // they mostly wait for a session to time out
 			}
-			s := newShop(t, func(s *ConsumerSettings) { s.Topics.Partitions = 6 })
+			s := newShop(t, func(s *settings.Consumer) { s.Topics.Partitions = 6 })
 			redis := s.redisBehindProxies()
 			day := s.newDay(crashOrders())
 			doomed, stopped, last := s.spawn(v.flags...), s.spawn(v.flags...), s.spawn(v.flags...)

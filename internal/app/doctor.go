@@ -7,6 +7,9 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"orderconsumer/internal/cli"
+	"orderconsumer/internal/settings"
 )
 
 // checkTimeout bounds the examination of all servers of one kind. It is longer than a
@@ -16,19 +19,19 @@ const checkTimeout = 5 * time.Second
 // doctorCommand examines what a consumer with the same settings would need. It
 // has all settings of run, so that one command line serves for both.
 type doctorCommand struct {
-	ConsumerSettings
-	OutputSettings
+	settings.Consumer
+	cli.OutputSettings
 
 	open OpenLedger
 }
 
 // Run implements a command.
-func (c *doctorCommand) Run(ctx context.Context, s *session) error {
-	err := c.ConsumerSettings.validate()
+func (c *doctorCommand) Run(ctx context.Context, s *cli.Session) error {
+	err := c.Consumer.Validate()
 	if err != nil {
-		return usage("%w", err)
+		return cli.Usage("%w", err)
 	}
-	d := doctor{settings: c.ConsumerSettings, open: c.open, program: s.name, patience: checkTimeout}
+	d := doctor{settings: c.Consumer, open: c.open, program: s.Name, patience: checkTimeout}
 	found := d.examine(ctx)
 	err = c.tell(s, found)
 	if err != nil {
@@ -43,16 +46,16 @@ type examined struct {
 	Checks []finding `json:"checks"`
 }
 
-func (c *doctorCommand) tell(s *session, found []finding) error {
+func (c *doctorCommand) tell(s *cli.Session, found []finding) error {
 	if c.Output == "json" {
-		return c.object(s.stdout, examined{OK: conclude(found) == nil, Checks: found})
+		return c.Object(s.Stdout, examined{OK: conclude(found) == nil, Checks: found})
 	}
 	for _, line := range found {
 		var err error
-		if c.machine() {
-			err = c.object(s.stdout, line)
+		if c.Machine() {
+			err = c.Object(s.Stdout, line)
 		} else {
-			_, err = fmt.Fprintln(s.stdout, line)
+			_, err = fmt.Fprintln(s.Stdout, line)
 		}
 		if err != nil {
 			return err
@@ -94,25 +97,25 @@ func (f finding) String() string {
 // conclude turns findings into the end of a command: nil unless one fails. What
 // to try next stands in each finding.
 func conclude(found []finding) error {
-	failed, code := 0, ExitFailed
+	failed, code := 0, cli.ExitFailed
 	for _, line := range found {
 		if line.Status != statusFail {
 			continue
 		}
 		failed++
 		if line.Unreachable {
-			code = ExitUnreachable
+			code = cli.ExitUnreachable
 		}
 	}
 	if failed == 0 {
 		return nil
 	}
-	return &failure{code: code, err: fmt.Errorf("%d of %d checks failed", failed, len(found))}
+	return &cli.Failure{Code: code, Err: fmt.Errorf("%d of %d checks failed", failed, len(found))}
 }
 
 // doctor examines everything a consumer needs. It changes nothing.
 type doctor struct {
-	settings ConsumerSettings
+	settings settings.Consumer
 	open     OpenLedger
 	program  string // for the commands that findings name
 	// starting: a consumer is about to run. It creates topics that are missing,
@@ -137,6 +140,13 @@ func (c *chart) ok(name, format string, args ...any) {
 
 // note adds any other finding.
 func (c *chart) note(f finding) { c.found = append(c.found, f) }
+
+// exposed warns of a risk, if there is one.
+func (c *chart) exposed(name, what, fix string) {
+	if what != "" {
+		c.note(finding{Name: name + " security", Status: statusWarn, What: what, Fix: fix})
+	}
+}
 
 // skip notes checks that could not be made because of an earlier one, whose fix
 // is theirs too.
@@ -182,10 +192,4 @@ func reason(ctx context.Context, err error) string {
 		return network.Error()
 	}
 	return err.Error()
-}
-
-// startServers is the fix for a server of the shop that does not answer;
-// variable is the setting that says where it is.
-func startServers(variable string) string {
-	return "start the servers (docker compose up -d, or scripts/servers up), or set " + variable
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"orderconsumer/internal/lock"
+	"orderconsumer/internal/settings"
 )
 
 // checkCache is the check of the cache of levels.
@@ -17,7 +18,7 @@ const checkCache = "cache"
 // without it, so that one that is away is a warning.
 func (d doctor) cache(ctx context.Context, c *chart) {
 	s := d.settings.Cache
-	if s.Mode == cacheOff {
+	if s.Mode == settings.CacheOff {
 		c.ok(checkCache, "not used (it is off)")
 		return
 	}
@@ -25,7 +26,7 @@ func (d doctor) cache(ctx context.Context, c *chart) {
 	if s.URL == "" {
 		variable, kind, certificates = "REDIS_URL", "REDIS_", d.settings.Redis.Certificates
 	}
-	at, access, err := s.where(d.settings.Redis)
+	at, access, err := s.Where(d.settings.Redis)
 	access.Name, access.Timeout = "order-consumer-doctor", redisTimeout
 	var clients []redis.UniversalClient
 	if err == nil {
@@ -36,9 +37,9 @@ func (d doctor) cache(ctx context.Context, c *chart) {
 		return
 	}
 	defer clients[0].Close() //nolint:errcheck // nothing is under way
-	what, fix := redisRisk(kind, certificates, at)
+	what, fix := settings.RedisRisk(kind, certificates, at)
 	c.exposed(checkCache, what, fix)
-	store, err := s.open(d.settings.Redis, 0)
+	store, err := s.Open(d.settings.Redis, 0)
 	if err != nil {
 		c.note(finding{Name: checkCache, Status: statusFail, What: err.Error(), Fix: "set CACHE_PREFIX, and what else is named, as it says"})
 		return
@@ -60,9 +61,9 @@ func (d doctor) cache(ctx context.Context, c *chart) {
 			Fix: "set " + variable + " with the user and password it asks for, who may run scripts"})
 	default:
 		f := finding{Name: checkCache, Status: statusWarn, Unreachable: true,
-			What: "does not answer, the database answers stock queries: " + reason(ctx, err), Fix: startServers(variable)}
+			What: "does not answer, the database answers stock queries: " + reason(ctx, err), Fix: settings.StartServers(variable)}
 		if one, ok := clients[0].(*redis.Client); ok {
-			if trust := doorOf(one.Options().Addr, kind).trustFix(err); trust != "" {
+			if trust := settings.TrustFix(one.Options().Addr, kind, err); trust != "" {
 				f.Unreachable, f.Fix = false, trust
 			}
 		}

@@ -3,6 +3,9 @@ package app
 import (
 	"context"
 	"fmt"
+
+	"orderconsumer/internal/instance"
+	"orderconsumer/internal/settings"
 )
 
 // checkOpenFiles is the name of the check.
@@ -12,9 +15,9 @@ const checkOpenFiles = "open files"
 // One that may have too few finds out at any connection, and what the client of a
 // server then says is seldom the cause.
 func (d doctor) files(_ context.Context, c *chart) {
-	limit, known := openFilesLimit()
+	limit, known := instance.OpenFilesLimit()
 	if known {
-		c.note(filesFinding(limit, d.settings.filesWanted()))
+		c.note(filesFinding(limit, d.settings.FilesWanted()))
 	}
 }
 
@@ -22,9 +25,9 @@ func filesFinding(limit uint64, wanted int) finding {
 	f := finding{Name: checkOpenFiles, Status: statusOK, What: fmt.Sprintf("at most %d, about %d are wanted", limit, wanted)}
 	enough := fmt.Sprintf("raise the limit: ulimit -n %d in the shell that starts it, LimitNOFILE of a service, --ulimit nofile of a container", max(1024, 2*wanted))
 	switch {
-	case limit < filesLeast:
+	case limit < settings.FilesLeast:
 		f.Status, f.Fix = statusFail, enough
-		f.What = fmt.Sprintf("this process may have %d open at a time (connections are files), nothing works with fewer than %d", limit, filesLeast)
+		f.What = fmt.Sprintf("this process may have %d open at a time (connections are files), nothing works with fewer than %d", limit, settings.FilesLeast)
 	case limit < uint64(wanted):
 		f.Status, f.Fix = statusWarn, enough
 		f.What = fmt.Sprintf("this process may have %d open at a time (connections are files), and wants about %d: connections to Redis would be few, and some to brokers may fail at times", limit, wanted)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 )
 
@@ -35,7 +36,7 @@ func (d doctor) kafka(ctx context.Context, c *chart) {
 	defer client.Close()
 	n, err := client.Ping(ctx)
 	if err != nil {
-		fix, there := d.settings.Kafka.fix(err)
+		fix, there := d.settings.Kafka.Fix(err)
 		what := "no broker answers at"
 		if there {
 			what = "no broker serves us at"
@@ -45,8 +46,8 @@ func (d doctor) kafka(ctx context.Context, c *chart) {
 		c.skip(strings.TrimSuffix(what, " at"), checkTopics, checkGroup)
 		return
 	}
-	c.ok(checkBrokers, "%s, reached through %s%s", counted(n, "broker"), brokers, d.settings.Kafka.manner())
-	what, fix := d.settings.Kafka.risk()
+	c.ok(checkBrokers, "%s, reached through %s%s", cli.Counted(n, "broker"), brokers, d.settings.Kafka.Manner())
+	what, fix := d.settings.Kafka.Risk()
 	c.exposed(checkBrokers, what, fix)
 	d.topics(ctx, client, c)
 	d.group(ctx, client, c)
@@ -80,7 +81,7 @@ func (d doctor) group(ctx context.Context, client *kafka.Client, c *chart) {
 			Fix:  "run fewer instances, or create topics with more partitions (TOPIC_PARTITIONS)"})
 	default:
 		c.ok(checkGroup, "%s has %s, which share %s (%s)", name,
-			counted(len(group.Members), "member"), counted(partitions, "partition"), strings.ToLower(group.State))
+			cli.Counted(len(group.Members), "member"), cli.Counted(partitions, "partition"), strings.ToLower(group.State))
 	}
 	if group.State == "Dead" {
 		c.ok(checkOffsets, "%s has settled nothing yet", name)
@@ -98,14 +99,14 @@ func (d doctor) unanswered(check, what string, err error) finding {
 	case kafka.Busy(err):
 		f.Status, f.Unreachable, f.Fix = statusWarn, false, "look again in a few seconds"
 	case kafka.Denied(err):
-		f.Unreachable, f.Fix = false, d.settings.Kafka.grant()
+		f.Unreachable, f.Fix = false, d.settings.Kafka.Grant()
 	}
 	return f
 }
 
 // offsets looks for events that were removed before the group has read them.
 func (d doctor) offsets(ctx context.Context, client *kafka.Client, c *chart) {
-	topics := d.settings.Group.topics().Consumed()
+	topics := d.settings.Group.Topics().Consumed()
 	found, err := client.Partitions(ctx, topics)
 	var positions []kafka.Position
 	if err == nil {
@@ -130,7 +131,7 @@ func (d doctor) offsets(ctx context.Context, client *kafka.Client, c *chart) {
 		}
 	}
 	if len(errs) == 0 {
-		c.ok(checkOffsets, "%s to be settled", counted(int(lag), "message"))
+		c.ok(checkOffsets, "%s to be settled", cli.Counted(int(lag), "message"))
 		return
 	}
 	f := finding{Name: checkOffsets, Status: statusFail,
@@ -140,12 +141,4 @@ func (d doctor) offsets(ctx context.Context, client *kafka.Client, c *chart) {
 		f.Status = statusWarn
 	}
 	c.note(f)
-}
-
-// counted is a number of things.
-func counted(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

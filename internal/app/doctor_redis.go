@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"orderconsumer/internal/lock"
+	"orderconsumer/internal/settings"
 )
 
 // Names of the checks of Redis, in their order. There is one of the first for
@@ -24,18 +25,18 @@ const redisTimeout = 2 * time.Second
 
 // redis examines the servers of the lock.
 func (d doctor) redis(ctx context.Context, c *chart) {
-	if d.settings.Lock.Mode == lockOff {
+	if d.settings.Lock.Mode == settings.LockOff {
 		c.ok(checkRedis, "not used (the lock is off)")
 		return
 	}
-	clients, err := d.settings.Redis.clients(lock.ClientConfig{Name: "order-consumer-doctor", Timeout: redisTimeout})
+	clients, err := d.settings.Redis.Clients(lock.ClientConfig{Name: "order-consumer-doctor", Timeout: redisTimeout})
 	if err != nil {
 		c.note(finding{Name: checkRedis, Status: statusFail, What: err.Error(),
 			Fix: "set REDIS_URL to one server, or to three or five independent ones, comma-separated, and what goes with it"})
 		c.skip("it is not known where Redis is", checkLock)
 		return
 	}
-	what, fix := d.settings.Redis.risk()
+	what, fix := d.settings.Redis.Risk()
 	c.exposed(checkRedis, what, fix)
 	up := 0
 	for _, client := range clients {
@@ -50,7 +51,7 @@ func (d doctor) redis(ctx context.Context, c *chart) {
 		c.skip("not every Redis answers", checkLock)
 	}
 	quorum := up > len(clients)/2
-	if d.starting && (quorum || d.settings.Lock.Mode != lockRequired) {
+	if d.starting && (quorum || d.settings.Lock.Mode != settings.LockRequired) {
 		c.soften()
 	}
 }
@@ -106,12 +107,12 @@ const redisLogin = "set REDIS_URL with the user it asks for (redis://user@host:p
 // redisAway is the finding of a server that gave no answer, which may be that we
 // do not speak in its way.
 func redisAway(ctx context.Context, name string, err error) finding {
-	f := finding{Name: name, Status: statusFail, Unreachable: true, What: "does not answer: " + reason(ctx, err), Fix: startServers("REDIS_URL")}
-	trust := doorOf(strings.TrimPrefix(name, checkRedis+" "), "REDIS_").trustFix(err)
+	f := finding{Name: name, Status: statusFail, Unreachable: true, What: "does not answer: " + reason(ctx, err), Fix: settings.StartServers("REDIS_URL")}
+	trust := settings.TrustFix(strings.TrimPrefix(name, checkRedis+" "), "REDIS_", err)
 	switch {
 	case trust != "":
 		f.Unreachable, f.Fix = false, trust
-	case hungUp(err): // so does a proxy whose Redis is away: a consumer goes on without it
+	case settings.HungUp(err): // so does a proxy whose Redis is away: a consumer goes on without it
 		f.Fix = "if it speaks TLS write rediss:// in REDIS_URL, if not look into its log"
 	}
 	return f

@@ -1,13 +1,11 @@
 package app
 
 import (
-	"errors"
-	"fmt"
 	"testing"
 	"time"
 
 	"orderconsumer/internal/kafka"
-	"orderconsumer/internal/stock"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock/ledger"
 )
 
@@ -22,7 +20,7 @@ func (c *chart) byName() map[string]finding {
 
 func TestCopiesOfRecords(t *testing.T) {
 	t.Parallel()
-	d := doctor{settings: ConsumerSettings{Kafka: KafkaSettings{Brokers: []string{"kafka:9092"}}}}
+	d := doctor{settings: settings.Consumer{Kafka: settings.Kafka{Brokers: []string{"kafka:9092"}}}}
 	for _, tt := range []struct {
 		name      string
 		topics    []kafka.Topic
@@ -62,15 +60,15 @@ func TestCopiesOfRecords(t *testing.T) {
 
 func TestTopicsThatForgetOrAreNotServed(t *testing.T) {
 	t.Parallel()
-	d := doctor{settings: ConsumerSettings{
-		Kafka: KafkaSettings{Brokers: []string{"kafka:9092"}},
-		Group: GroupSettings{Topic: "orders", Group: "group"},
+	d := doctor{settings: settings.Consumer{
+		Kafka: settings.Kafka{Brokers: []string{"kafka:9092"}},
+		Group: settings.Group{Topic: "orders", Group: "group"},
 	}}
 	var c chart
 	d.compaction([]kafka.Topic{{Name: "orders", Compacted: true}, {Name: "dlq"}}, &c)
 	expect(t, c.byName(), checkCompaction, statusWarn, "events: orders", "cleanup.policy=delete")
 
-	d.existence(d.settings.Group.topics(), map[string]kafka.Topic{"orders": {Partitions: 12, Leaderless: 3}}, &c)
+	d.existence(d.settings.Group.Topics(), map[string]kafka.Topic{"orders": {Partitions: 12, Leaderless: 3}}, &c)
 	expect(t, c.byName(), checkTopics, statusFail, "orders (3 of 12)", "start the brokers")
 }
 
@@ -123,40 +121,6 @@ func TestClocks(t *testing.T) {
 			t.Parallel()
 			got := compareClocks([]clockReading{readClock("redis", tt.told, asked, tt.trip)})
 			expect(t, map[string]finding{checkClock: got}, checkClock, tt.want, tt.what, "")
-		})
-	}
-}
-
-func TestDatabaseThatDoesNotLetUsIn(t *testing.T) {
-	t.Parallel()
-	answered := func(text string) error { return fmt.Errorf("%w: %s", stock.ErrUnavailable, text) }
-	for _, tt := range []struct {
-		name string
-		err  error
-		away bool
-		fix  string
-	}{
-		{name: "it is not there", err: answered("dial tcp: connection refused"), away: true, fix: "scripts/servers up"},
-		{name: "it does not know the password", err: answered("Error 1045 (28000): Access denied"), fix: "DATABASE_PASSWORD_FILE"},
-		{name: "it has no such database", err: answered("Error 1049 (42000): Unknown database"), fix: "CREATE DATABASE"},
-		{name: "it has no such database, and says whose it is", fix: "CREATE DATABASE IF NOT EXISTS `shop`; GRANT ALL ON `shop`.* TO 'bob'@'%'",
-			err: answered("connect to database shop at db:3306 as bob: Error 1049 (42000): Unknown database 'shop'")},
-		{name: "the database is not for us", err: answered("Error 1044 (42000): Access denied"), fix: "GRANT"},
-		{name: "a right to a table is missing, says MariaDB", fix: "GRANT INSERT ON shop.orders TO 'bob'@'%'; docs/security.md",
-			err: answered("insert orders 1 of 1: Error 1142 (42000): INSERT command denied to user 'bob'@'127.0.0.1' for table `shop`.`orders`")},
-		{name: "a right to a table is missing, says MySQL", fix: "GRANT SELECT, UPDATE ON DATABASE.stock TO 'bob'@'%'; docs/security.md",
-			err: answered("lock levels of 1 goods: Error 1142 (42000): SELECT with locking clause command denied to user 'bob'@'127.0.0.1' for table 'stock'")},
-		{name: "a right to a column is missing", fix: "GRANT UPDATE ON DATABASE.stock TO 'bob'@'%'",
-			err: answered("Error 1143 (42000): UPDATE command denied to user 'bob'@'%' for column 'available' in table 'stock'")},
-		{name: "a right is missing, in words unheard of", fix: "GRANT SELECT, INSERT", err: answered("Error 1142 (42000): no")},
-		{name: "the URL is none", err: errors.New("database URL: empty"), fix: "set DATABASE_URL to mysql://"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			if got := databaseAway(t.Context(), tt.err); got != tt.away {
-				t.Errorf("away: %v", got)
-			}
-			wantParts(t, databaseFix(t.Context(), tt.err), tt.fix)
 		})
 	}
 }

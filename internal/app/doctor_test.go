@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/testkit"
 )
 
@@ -48,12 +50,12 @@ func (p *patient) run(args ...string) answer {
 }
 
 // examine is doctor's answer, by the names of the checks.
-func (p *patient) examine(code Exit, args ...string) map[string]finding {
+func (p *patient) examine(code cli.Exit, args ...string) map[string]finding {
 	p.t.Helper()
 	got := p.run(append([]string{"doctor", "-o", "json"}, args...)...).want(p.t, code)
 	var whole examined
 	err := json.Unmarshal([]byte(got.stdout), &whole)
-	if err != nil || whole.OK != (code == ExitOK) {
+	if err != nil || whole.OK != (code == cli.ExitOK) {
 		p.t.Fatalf("%v: %s", err, got.stdout)
 	}
 	found := make(map[string]finding)
@@ -98,14 +100,14 @@ func TestDoctorOnAShopThatIsWell(t *testing.T) {
 	t.Parallel()
 	p := newPatient(t)
 
-	found := p.examine(ExitFailed)
+	found := p.examine(cli.ExitFailed)
 	expect(t, found, checkTopics, statusFail, "missing: "+p.topics.Input+", ", "consumer run")
 	expect(t, found, checkGroup, statusOK, "has no members", "")
 
-	ran := p.run("run", "--exit-at-end", "--log-format", "text").want(t, ExitOK)
-	wantParts(t, ran.stderr, "topic created", "settled 0 events")
+	ran := p.run("run", "--exit-at-end", "--log-format", "text").want(t, cli.ExitOK)
+	testkit.WantParts(t, ran.stderr, "topic created", "settled 0 events")
 
-	found = p.examine(ExitOK)
+	found = p.examine(cli.ExitOK)
 	expect(t, found, checkBrokers, statusOK, "1 broker, reached through "+p.servers.Brokers[0], "")
 	expect(t, found, checkTopics, statusOK, "all 5 are there, "+p.topics.Input+" has 3 partitions", "")
 	expect(t, found, checkPartitions, statusOK, "3", "")
@@ -127,10 +129,10 @@ func TestDoctorOnAShopThatIsWell(t *testing.T) {
 
 	t.Run("the text has one line for each, in the same words", func(t *testing.T) {
 		t.Parallel()
-		got := p.run("doctor").want(t, ExitOK)
+		got := p.run("doctor").want(t, cli.ExitOK)
 		for _, f := range found {
 			if !f.Skipped && f.Name != checkClock {
-				wantParts(t, got.stdout, f.String()+"\n")
+				testkit.WantParts(t, got.stdout, f.String()+"\n")
 			}
 		}
 		if n := strings.Count(got.stdout, "\n"); n != len(found) || got.stderr != "" {
@@ -139,7 +141,7 @@ func TestDoctorOnAShopThatIsWell(t *testing.T) {
 	})
 	t.Run("a line each, for programs", func(t *testing.T) {
 		t.Parallel()
-		got := p.run("doctor", "-o", "jsonl").want(t, ExitOK)
+		got := p.run("doctor", "-o", "jsonl").want(t, cli.ExitOK)
 		for line := range strings.Lines(got.stdout) {
 			var f finding
 			err := json.Unmarshal([]byte(line), &f)
@@ -150,7 +152,7 @@ func TestDoctorOnAShopThatIsWell(t *testing.T) {
 	})
 	t.Run("it leaves nothing behind", func(t *testing.T) {
 		t.Parallel()
-		wantParts(t, at(t, p.servers)("audit").want(t, ExitOK).stdout, "clean: 0 orders, 0 goods, 0 movements")
+		testkit.WantParts(t, at(t, p.servers)("audit").want(t, cli.ExitOK).stdout, "clean: 0 orders, 0 goods, 0 movements")
 	})
 }
 
@@ -160,28 +162,28 @@ func TestDoctorOnServersThatAreAway(t *testing.T) {
 
 	t.Run("no broker: the others are looked at all the same", func(t *testing.T) {
 		t.Parallel()
-		found := p.examine(ExitUnreachable, "--kafka-brokers", nowhereBroker)
+		found := p.examine(cli.ExitUnreachable, "--kafka-brokers", nowhereBroker)
 		expect(t, found, checkBrokers, statusFail, "no broker answers at 127.0.0.1:1: dial tcp 127.0.0.1:1", "KAFKA_BROKERS")
 		expect(t, found, checkTopics, statusWarn, "not looked at", "")
 		expect(t, found, checkMigrations, statusOK, "", "")
-		p.run("run", "--kafka-brokers", nowhereBroker).want(t, ExitUnreachable)
+		p.run("run", "--kafka-brokers", nowhereBroker).want(t, cli.ExitUnreachable)
 	})
 	t.Run("no database", func(t *testing.T) {
 		t.Parallel()
-		found := p.examine(ExitUnreachable, "--database-url", nowhereDatabase)
+		found := p.examine(cli.ExitUnreachable, "--database-url", nowhereDatabase)
 		expect(t, found, checkDatabase, statusFail, "127.0.0.1:1", "DATABASE_URL")
 		expect(t, found, checkMigrations, statusWarn, "not looked at", "")
 		expect(t, found, checkBrokers, statusOK, "", "")
-		p.run("run", "--database-url", nowhereDatabase).want(t, ExitUnreachable)
+		p.run("run", "--database-url", nowhereDatabase).want(t, cli.ExitUnreachable)
 	})
 	t.Run("brokers without a port", func(t *testing.T) {
 		t.Parallel()
-		found := p.examine(ExitFailed, "--kafka-brokers", "kafka")
+		found := p.examine(cli.ExitFailed, "--kafka-brokers", "kafka")
 		expect(t, found, checkBrokers, statusFail, `broker "kafka" has no port`, "KAFKA_BROKERS")
 	})
 	t.Run("a password file that is not there", func(t *testing.T) {
 		t.Parallel()
-		found := p.examine(ExitFailed, "--database-password-file", "/nonexistent")
+		found := p.examine(cli.ExitFailed, "--database-password-file", "/nonexistent")
 		expect(t, found, checkDatabase, statusFail, "DATABASE_PASSWORD_FILE", "DATABASE_PASSWORD_FILE")
 	})
 }
@@ -194,23 +196,23 @@ func TestDoctorOnRedis(t *testing.T) {
 
 	t.Run("down is a failure for doctor, and for a consumer that must have the lock", func(t *testing.T) {
 		t.Parallel()
-		found := p.examine(ExitUnreachable, "--redis-url", nowhereRedis)
+		found := p.examine(cli.ExitUnreachable, "--redis-url", nowhereRedis)
 		expect(t, found, "redis 127.0.0.1:1", statusFail, "connection refused", "REDIS_URL")
 		expect(t, found, checkLock, statusWarn, "not looked at", "")
-		got := p.run("run", "--exit-at-end", "--redis-url", nowhereRedis, "--lock", "required").want(t, ExitUnreachable)
-		wantParts(t, got.stderr, found["redis 127.0.0.1:1"].String()+"\n")
+		got := p.run("run", "--exit-at-end", "--redis-url", nowhereRedis, "--lock", "required").want(t, cli.ExitUnreachable)
+		testkit.WantParts(t, got.stderr, found["redis 127.0.0.1:1"].String()+"\n")
 	})
 	t.Run("down is a warning for a consumer that can do without the lock", func(t *testing.T) {
 		t.Parallel()
 		own := newPatient(t)
-		got := own.run("run", "--exit-at-end", "--redis-url", nowhereRedis, "--log-format", "json").want(t, ExitOK)
-		wantParts(t, got.stderr, `"level":"WARN"`, `"check":"redis 127.0.0.1:1"`)
+		got := own.run("run", "--exit-at-end", "--redis-url", nowhereRedis, "--log-format", "json").want(t, cli.ExitOK)
+		testkit.WantParts(t, got.stderr, `"level":"WARN"`, `"check":"redis 127.0.0.1:1"`)
 	})
 	t.Run("an even number protects from nothing", func(t *testing.T) {
 		t.Parallel()
-		found := p.examine(ExitFailed, "--redis-url", two)
+		found := p.examine(cli.ExitFailed, "--redis-url", two)
 		expect(t, found, checkRedis, statusFail, "2 Redis servers", "REDIS_URL")
-		p.run("run", "--redis-url", two).want(t, ExitFailed)
+		p.run("run", "--redis-url", two).want(t, cli.ExitFailed)
 	})
 	t.Run("one of three away is a failure for doctor, and none that a consumer minds", func(t *testing.T) {
 		t.Parallel()
@@ -219,8 +221,8 @@ func TestDoctorOnRedis(t *testing.T) {
 		}
 		own := newPatient(t)
 		urls := strings.Join([]string{p.servers.RedisURLs[0], p.servers.RedisURLs[1], nowhereRedis}, ",")
-		own.examine(ExitUnreachable, "--redis-url", urls)
-		own.run("run", "--exit-at-end", "--redis-url", urls, "--lock", "required").want(t, ExitOK)
+		own.examine(cli.ExitUnreachable, "--redis-url", urls)
+		own.run("run", "--exit-at-end", "--redis-url", urls, "--lock", "required").want(t, cli.ExitOK)
 	})
 	t.Run("one server by two names", func(t *testing.T) {
 		t.Parallel()
@@ -228,14 +230,14 @@ func TestDoctorOnRedis(t *testing.T) {
 			t.Skip("the embedded one does not say who it is")
 		}
 		again := strings.Replace(alive, "127.0.0.1", "localhost", 1)
-		found := p.examine(ExitFailed, "--redis-url", strings.Join([]string{alive, again, p.servers.RedisURLs[1]}, ","))
+		found := p.examine(cli.ExitFailed, "--redis-url", strings.Join([]string{alive, again, p.servers.RedisURLs[1]}, ","))
 		expect(t, found, checkLock, statusFail, "two addresses of one Redis server", "REDIS_URL")
 	})
 	t.Run("a lock that is off needs none", func(t *testing.T) {
 		t.Parallel()
 		own := newPatient(t)
-		own.run("run", "--exit-at-end", "--redis-url", nowhereRedis, "--lock", "off").want(t, ExitOK)
-		expect(t, own.examine(ExitOK, "--redis-url", nowhereRedis, "--lock", "off"), checkRedis, statusOK, "not used", "")
+		own.run("run", "--exit-at-end", "--redis-url", nowhereRedis, "--lock", "off").want(t, cli.ExitOK)
+		expect(t, own.examine(cli.ExitOK, "--redis-url", nowhereRedis, "--lock", "off"), checkRedis, statusOK, "not used", "")
 	})
 	t.Run("a password that is wrong does not heal by itself", func(t *testing.T) {
 		t.Parallel()
@@ -245,12 +247,12 @@ func TestDoctorOnRedis(t *testing.T) {
 		own := newPatient(t)
 		own.servers.Embedded.Redis.RequireAuth("geheim")
 		name := "redis " + own.servers.Embedded.Redis.Addr()
-		found := own.examine(ExitFailed)
+		found := own.examine(cli.ExitFailed)
 		// Topics are missing, too: it is the finding that counts here.
 		if f := found[name]; f.Status != statusFail || f.Unreachable || !strings.Contains(f.Fix, "REDIS_URL") {
 			t.Errorf("got %+v", f)
 		}
-		own.run("run", "--exit-at-end").want(t, ExitFailed)
+		own.run("run", "--exit-at-end").want(t, cli.ExitFailed)
 	})
 	t.Run("a clock that is wrong", func(t *testing.T) {
 		t.Parallel()
@@ -259,7 +261,7 @@ func TestDoctorOnRedis(t *testing.T) {
 		}
 		own := newPatient(t)
 		own.servers.Embedded.Redis.SetTime(time.Now().Add(-time.Minute))
-		found := own.examine(ExitFailed)
+		found := own.examine(cli.ExitFailed)
 		expect(t, found, checkClock, statusWarn, "ahead of redis 127.0.0.1:", "synchronise")
 	})
 }
@@ -267,19 +269,19 @@ func TestDoctorOnRedis(t *testing.T) {
 func TestDoctorOnTheCache(t *testing.T) {
 	t.Parallel()
 	p := newPatient(t)
-	p.run("run", "--exit-at-end").want(t, ExitOK)
+	p.run("run", "--exit-at-end").want(t, cli.ExitOK)
 	for name, test := range map[string]struct {
 		args      []string
-		code      Exit
+		code      cli.Exit
 		status    status
 		what, fix string
 	}{
-		"one of its own":         {[]string{"--cache-redis-url", p.servers.RedisURLs[0]}, ExitOK, statusOK, "the Redis of CACHE_REDIS_URL", ""},
-		"one of its own, away":   {[]string{"--cache-redis-url", nowhereRedis}, ExitOK, statusWarn, "connection refused", "CACHE_REDIS_URL"},
-		"shared, away":           {[]string{"--redis-url", nowhereRedis, "--lock", "off"}, ExitOK, statusWarn, "connection refused", "REDIS_URL"},
-		"off":                    {[]string{"--cache", "off", "--cache-redis-url", nowhereRedis}, ExitOK, statusOK, "not used", ""},
-		"no address":             {[]string{"--cache-redis-url", "localhost:6379"}, ExitFailed, statusFail, "redis URL", "CACHE_REDIS_URL"},
-		"a prefix without a tag": {[]string{"--cache-prefix", "stock:"}, ExitFailed, statusFail, "hash tag", "CACHE_PREFIX"},
+		"one of its own":         {[]string{"--cache-redis-url", p.servers.RedisURLs[0]}, cli.ExitOK, statusOK, "the Redis of CACHE_REDIS_URL", ""},
+		"one of its own, away":   {[]string{"--cache-redis-url", nowhereRedis}, cli.ExitOK, statusWarn, "connection refused", "CACHE_REDIS_URL"},
+		"shared, away":           {[]string{"--redis-url", nowhereRedis, "--lock", "off"}, cli.ExitOK, statusWarn, "connection refused", "REDIS_URL"},
+		"off":                    {[]string{"--cache", "off", "--cache-redis-url", nowhereRedis}, cli.ExitOK, statusOK, "not used", ""},
+		"no address":             {[]string{"--cache-redis-url", "localhost:6379"}, cli.ExitFailed, statusFail, "redis URL", "CACHE_REDIS_URL"},
+		"a prefix without a tag": {[]string{"--cache-prefix", "stock:"}, cli.ExitFailed, statusFail, "hash tag", "CACHE_PREFIX"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -288,8 +290,8 @@ func TestDoctorOnTheCache(t *testing.T) {
 	}
 	t.Run("a consumer that cannot have one does not begin", func(t *testing.T) {
 		t.Parallel()
-		got := p.run("run", "--exit-at-end", "--cache-prefix", "stock:").want(t, ExitFailed)
-		wantParts(t, got.stderr, "cache: ", "hash tag", "CACHE_PREFIX")
+		got := p.run("run", "--exit-at-end", "--cache-prefix", "stock:").want(t, cli.ExitFailed)
+		testkit.WantParts(t, got.stderr, "cache: ", "hash tag", "CACHE_PREFIX")
 	})
 	t.Run("a password that is wrong", func(t *testing.T) {
 		t.Parallel()
@@ -298,7 +300,7 @@ func TestDoctorOnTheCache(t *testing.T) {
 		}
 		other := newPatient(t)
 		other.servers.Embedded.Redis.RequireAuth("geheim")
-		found := p.examine(ExitOK, "--cache-redis-url", other.servers.RedisURLs[0])
+		found := p.examine(cli.ExitOK, "--cache-redis-url", other.servers.RedisURLs[0])
 		expect(t, found, checkCache, statusWarn, "NOAUTH", "user and password")
 	})
 }
@@ -313,11 +315,11 @@ func TestDoctorOnTopics(t *testing.T) {
 			kafka.TopicSpec{Name: p.topics.Tiers[0].Topic, Partitions: 4, Replication: 1},
 			kafka.TopicSpec{Name: p.topics.Dead, Partitions: 1, Replication: 1, MaxMessageBytes: 1000},
 		)
-		found := p.examine(ExitFailed)
+		found := p.examine(cli.ExitFailed)
 		expect(t, found, checkPartitions, statusWarn, p.topics.Input+" has 3, "+p.topics.Tiers[0].Topic+" has 4", "--partitions 4")
 		expect(t, found, checkMessageSize, statusFail, p.topics.Dead+" takes 1000 bytes", "max.message.bytes=2097152")
-		got := p.run("run", "--exit-at-end").want(t, ExitFailed)
-		wantParts(t, got.stderr, found[checkMessageSize].String()+"\n")
+		got := p.run("run", "--exit-at-end").want(t, cli.ExitFailed)
+		testkit.WantParts(t, got.stderr, found[checkMessageSize].String()+"\n")
 	})
 	t.Run("a group with members", func(t *testing.T) {
 		t.Parallel()
@@ -333,7 +335,7 @@ func TestDoctorOnTopics(t *testing.T) {
 
 func TestDoctorOnMessagesThatWereRemoved(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, func(s *ConsumerSettings) { s.Topics.Partitions = 1 })
+	s := newShop(t, func(s *settings.Consumer) { s.Topics.Partitions = 1 })
 	s.stocked(map[string]int64{"apple": 100})
 	s.sendMessages(s.orders(0, 10, "apple")...)
 	s.settle(s.open())
@@ -350,14 +352,14 @@ func TestDoctorOnMigrations(t *testing.T) {
 	p := newPatient(t)
 	p.args[slices.Index(p.args, "--database-url")+1] = emptyDatabase(t)
 
-	found := p.examine(ExitFailed)
+	found := p.examine(cli.ExitFailed)
 	expect(t, found, checkMigrations, statusFail, "not applied, the first is 0", "run: consumer migrate")
 	expect(t, found, checkPrivileges, statusWarn, "not looked at", "")
-	got := p.run("run", "--exit-at-end").want(t, ExitFailed)
-	wantParts(t, got.stderr, found[checkMigrations].String()+"\n")
+	got := p.run("run", "--exit-at-end").want(t, cli.ExitFailed)
+	testkit.WantParts(t, got.stderr, found[checkMigrations].String()+"\n")
 
-	p.run("run", "--exit-at-end", "--migrate").want(t, ExitOK)
-	expect(t, p.examine(ExitOK), checkMigrations, statusOK, "none to apply", "")
+	p.run("run", "--exit-at-end", "--migrate").want(t, cli.ExitOK)
+	expect(t, p.examine(cli.ExitOK), checkMigrations, statusOK, "none to apply", "")
 }
 
 func TestDoctorDoesNotWaitForEver(t *testing.T) {
@@ -368,7 +370,7 @@ func TestDoctorDoesNotWaitForEver(t *testing.T) {
 	}
 	defer silent.Close()
 	addr := silent.Addr().String()
-	settings, err := DefaultConsumerSettings()
+	settings, err := settings.DefaultConsumer()
 	if err != nil {
 		t.Fatal(err)
 	}

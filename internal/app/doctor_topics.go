@@ -7,13 +7,15 @@ import (
 	"slices"
 	"strings"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 )
 
 // topics examines the topics of the group.
 func (d doctor) topics(ctx context.Context, client *kafka.Client, c *chart) {
-	topics := d.settings.Group.topics()
+	topics := d.settings.Group.Topics()
 	found, err := client.DescribeTopics(ctx, topics.All())
 	if err != nil {
 		c.note(d.unanswered(checkTopics, reason(ctx, err), err))
@@ -57,7 +59,7 @@ func (d doctor) existence(topics order.Topics, found map[string]kafka.Topic, c *
 			Fix:  fmt.Sprintf("run: %s run (it creates them), or set ORDERS_TOPIC and ORDERS_GROUP", d.program)})
 	default:
 		c.ok(checkTopics, "all %d are there, %s has %s", len(found), topics.Input,
-			counted(found[topics.Input].Partitions, "partition"))
+			cli.Counted(found[topics.Input].Partitions, "partition"))
 	}
 }
 
@@ -106,7 +108,7 @@ func (d doctor) compareSizes(topics order.Topics, input kafka.Topic, found map[s
 	}
 	c.note(finding{Name: checkMessageSize, Status: statusFail,
 		What: fmt.Sprintf("%s takes %d bytes, %s", input.Name, input.MaxMessageBytes, strings.Join(small, ", ")),
-		Fix:  d.alterTopic(fmt.Sprintf("max.message.bytes=%d", max(input.MaxMessageBytes, messageBytes)))})
+		Fix:  d.alterTopic(fmt.Sprintf("max.message.bytes=%d", max(input.MaxMessageBytes, settings.MessageBytes)))})
 }
 
 // copies examines how many copies there are of every record.
@@ -160,16 +162,13 @@ func (d doctor) compaction(topics []kafka.Topic, c *chart) {
 	}
 }
 
-// horizonFix is what to do about a horizon that is too short.
-const horizonFix = "raise DEDUP_HORIZON, or unset it to remember every order; or shorten retention.ms of the topic or REPLAY_WINDOW"
-
 // horizon examines whether every event the topic still has is young enough.
 func (d doctor) horizon(input kafka.Topic, c *chart) {
 	s := d.settings.Dedup
-	err := s.checkRetention(input.Name, input.Retention)
+	err := s.CheckRetention(input.Name, input.Retention)
 	switch {
 	case err != nil:
-		c.note(finding{Name: checkHorizon, Status: statusFail, What: err.Error(), Fix: horizonFix})
+		c.note(finding{Name: checkHorizon, Status: statusFail, What: err.Error(), Fix: settings.HorizonFix})
 	case s.Horizon == 0:
 		c.ok(checkHorizon, "none, every order is remembered")
 	case input.Retention == 0:

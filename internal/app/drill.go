@@ -12,17 +12,19 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/drill"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock"
 )
 
 // drillCommand lets consumers die in front of the user's eyes, on the user's
 // servers, and shows what became of the orders.
 type drillCommand struct {
-	Kafka    KafkaSettings    `embed:""`
-	Redis    RedisSettings    `embed:""`
-	Database DatabaseSettings `embed:""`
-	OutputSettings
+	Kafka    settings.Kafka    `embed:""`
+	Redis    settings.Redis    `embed:""`
+	Database settings.Database `embed:""`
+	cli.OutputSettings
 
 	Orders    int           `default:"20000" help:"Orders that come in meanwhile."`
 	Kills     int           `default:"4" help:"How often an instance is killed by SIGKILL. Each costs about the session timeout."`
@@ -50,23 +52,23 @@ const (
 func (c *drillCommand) check() error {
 	switch {
 	case c.Orders < 100 || c.Orders > drillOrders:
-		return usage("orders: want 100 to %d, got %d", drillOrders, c.Orders)
+		return cli.Usage("orders: want 100 to %d, got %d", drillOrders, c.Orders)
 	case c.Kills < 0:
-		return usage("kills: want 0 or more, got %d", c.Kills)
+		return cli.Usage("kills: want 0 or more, got %d", c.Kills)
 	case c.Instances < 1 || c.Instances > drillInstances:
-		return usage("instances: want 1 to %d, got %d", drillInstances, c.Instances)
-	case c.Session < minSession:
-		return usage("session-timeout: want at least %s, got %s", minSession, c.Session)
-	case c.Partitions < c.Instances+1 || c.Partitions > maxPartitions:
-		return usage("partitions: want %d (one for each instance and one more) to %d, got %d", c.Instances+1, maxPartitions, c.Partitions)
+		return cli.Usage("instances: want 1 to %d, got %d", drillInstances, c.Instances)
+	case c.Session < settings.MinSession:
+		return cli.Usage("session-timeout: want at least %s, got %s", settings.MinSession, c.Session)
+	case c.Partitions < c.Instances+1 || c.Partitions > settings.MaxPartitions:
+		return cli.Usage("partitions: want %d (one for each instance and one more) to %d, got %d", c.Instances+1, settings.MaxPartitions, c.Partitions)
 	case c.Replication < 1:
-		return usage("replication: want at least 1, got %d", c.Replication)
+		return cli.Usage("replication: want at least 1, got %d", c.Replication)
 	}
 	return nil
 }
 
 // Run implements a command.
-func (c *drillCommand) Run(ctx context.Context, s *session) error {
+func (c *drillCommand) Run(ctx context.Context, s *cli.Session) error {
 	err := c.check()
 	if err != nil {
 		return err
@@ -76,15 +78,15 @@ func (c *drillCommand) Run(ctx context.Context, s *session) error {
 	}
 	client, err := c.Kafka.Client("order-drill")
 	if err != nil {
-		return &failure{code: ExitUsage, err: err}
+		return &cli.Failure{Code: cli.ExitUsage, Err: err}
 	}
 	defer client.Close()
-	database, err := c.Database.resolved()
+	database, err := c.Database.Resolved()
 	if err != nil {
-		return &failure{code: ExitUsage, err: err}
+		return &cli.Failure{Code: cli.ExitUsage, Err: err}
 	}
 	name := "drill-" + strings.ToLower(rand.Text()[:8])
-	s.say("drill %s: topics, group, database and lock keys of that name; nothing else is touched (seed %d)", name, c.Seed)
+	s.Say("drill %s: topics, group, database and lock keys of that name; nothing else is touched (seed %d)", name, c.Seed)
 	place, err := drill.Open(ctx, drill.PlaceConfig{
 		Client: client, Open: drill.OpenLedger(c.open), DatabaseURL: database, Lent: c.Empty, Name: name,
 		Partitions: c.Partitions, Replication: c.Replication,
@@ -95,7 +97,7 @@ func (c *drillCommand) Run(ctx context.Context, s *session) error {
 	}
 	result, err := c.play(ctx, s, place)
 	if c.Keep {
-		s.say("kept: topics %s.*, group %s, database %s", name, name, strings.ReplaceAll(name, "-", "_"))
+		s.Say("kept: topics %s.*, group %s, database %s", name, name, strings.ReplaceAll(name, "-", "_"))
 	} else if e := place.Remove(ctx); e != nil {
 		err = errors.Join(err, fmt.Errorf("%s is not wholly removed: %w", name, e))
 	}
@@ -115,15 +117,15 @@ func randomSeed() uint64 {
 }
 
 // play runs the script with consumers of this program.
-func (c *drillCommand) play(ctx context.Context, s *session, place *drill.Place) (*drill.Result, error) {
+func (c *drillCommand) play(ctx context.Context, s *cli.Session, place *drill.Place) (*drill.Result, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
 	// The password of the user's database stands in the URL of the drill's.
-	environment, err := environmentOf(&struct {
-		Kafka KafkaSettings `embed:""`
-		Redis RedisSettings `embed:""`
+	environment, err := settings.EnvironmentOf(&struct {
+		Kafka settings.Kafka `embed:""`
+		Redis settings.Redis `embed:""`
 	}{c.Kafka, c.Redis})
 	if err != nil {
 		return nil, err
@@ -131,31 +133,31 @@ func (c *drillCommand) play(ctx context.Context, s *session, place *drill.Place)
 	steps := time.Duration(c.Kills+2) * drillStep
 	script := drill.Script{
 		Place:     place,
-		Command:   drill.Command{Path: self, Args: []string{"run"}, Environment: append(environment, "DATABASE_PASSWORD_FILE", databasePassword)},
+		Command:   drill.Command{Path: self, Args: []string{"run"}, Environment: append(environment, "DATABASE_PASSWORD_FILE", settings.DatabasePassword)},
 		Orders:    c.Orders,
 		PerSecond: float64(c.Orders) / steps.Seconds(),
 		Instances: c.Instances, Kills: c.Kills, Seed: c.Seed, SessionTimeout: c.Session,
-		Say: s.say,
+		Say: s.Say,
 	}
 	return script.Run(ctx)
 }
 
 // unopened gives the error of a place that could not be made the next command.
-func (c *drillCommand) unopened(ctx context.Context, s *session, err error) error {
+func (c *drillCommand) unopened(ctx context.Context, s *cli.Session, err error) error {
 	user := "orders"
 	if u, e := url.Parse(c.Database.URL); e == nil {
 		user = u.User.Username()
 	}
 	switch {
 	case errors.Is(err, drill.ErrMayNot):
-		return &failure{code: ExitFailed, err: err, try: fmt.Sprintf(
-			"as an administrator: GRANT ALL ON `drill\\_%%`.* TO '%s'@'%%'; or %s drill --empty-database --database-url with a database that is empty", user, s.name)}
+		return &cli.Failure{Code: cli.ExitFailed, Err: err, Try: fmt.Sprintf(
+			"as an administrator: GRANT ALL ON `drill\\_%%`.* TO '%s'@'%%'; or %s drill --empty-database --database-url with a database that is empty", user, s.Name)}
 	case errors.Is(err, drill.ErrNotEmpty):
-		return &failure{code: ExitUsage, err: err, try: "name another database, or leave out --empty-database"}
+		return &cli.Failure{Code: cli.ExitUsage, Err: err, Try: "name another database, or leave out --empty-database"}
 	case errors.Is(err, stock.ErrUnavailable):
 		return databaseFailure(ctx, err)
 	default:
-		return &failure{code: ExitUnreachable, err: err, try: s.name + " doctor"}
+		return &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: s.Name + " doctor"}
 	}
 }
 
@@ -183,7 +185,7 @@ type shownStep struct {
 }
 
 // tell writes the table.
-func (c *drillCommand) tell(s *session, r *drill.Result) error {
+func (c *drillCommand) tell(s *cli.Session, r *drill.Result) error {
 	shown := shownDrill{
 		Kept: r.Kept(), Seed: c.Seed, Kills: r.Kills, Events: r.Report.Published, Duplicates: r.Report.Duplicates,
 		Orders: make(map[string]int64), Dead: r.Report.Dead, Replayed: r.Replayed, Lost: r.Report.Lost,
@@ -196,8 +198,8 @@ func (c *drillCommand) tell(s *session, r *drill.Result) error {
 		shown.Steps = append(shown.Steps, shownStep{What: step.What, Seconds: step.Took.Seconds()})
 	}
 	var err error
-	if c.machine() {
-		err = c.object(s.stdout, shown)
+	if c.Machine() {
+		err = c.Object(s.Stdout, shown)
 	} else {
 		err = shown.table(s)
 	}
@@ -208,8 +210,8 @@ func (c *drillCommand) tell(s *session, r *drill.Result) error {
 }
 
 // table writes the result for a person.
-func (d *shownDrill) table(s *session) error {
-	t := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+func (d *shownDrill) table(s *cli.Session) error {
+	t := tabwriter.NewWriter(s.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "WHAT WAS DONE\tEVERY PARTITION WENT ON AFTER")
 	for _, step := range d.Steps {
 		fmt.Fprintf(t, "%s\t%.1f s\n", step.What, step.Seconds)

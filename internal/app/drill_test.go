@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/embedded"
 	"orderconsumer/internal/testkit"
 )
@@ -33,7 +34,7 @@ func TestDrill(t *testing.T) {
 	code := ConsumerProgram{OpenLedger: testkit.OpenLedger}.Run(args, strings.NewReader(""), &out, &talk)
 	var got shownDrill
 	err := json.Unmarshal([]byte(out.String()), &got)
-	if code != int(ExitOK) || err != nil {
+	if code != int(cli.ExitOK) || err != nil {
 		t.Fatalf("got code %d and %v; it said:\n%s", code, err, talk.String())
 	}
 	if !got.Kept || got.Kills != 1 || len(got.Steps) != 3 || got.Seed != 7 || got.Dead == 0 ||
@@ -52,8 +53,8 @@ func TestDrillTouchesNobodysTables(t *testing.T) {
 	args = append(args, "--database-url="+servers.DatabaseURL)
 	var out, talk strings.Builder
 	code := ConsumerProgram{OpenLedger: testkit.OpenLedger}.Run(args, strings.NewReader(""), &out, &talk)
-	if code != int(ExitUsage) || !strings.Contains(talk.String(), "not empty") {
-		t.Errorf("got code %d and %q, want %d for a database that holds tables", code, talk.String(), ExitUsage)
+	if code != int(cli.ExitUsage) || !strings.Contains(talk.String(), "not empty") {
+		t.Errorf("got code %d and %q, want %d for a database that holds tables", code, talk.String(), cli.ExitUsage)
 	}
 	tables, err := servers.OpenLedger(t).Tables(t.Context())
 	if err != nil || len(tables) == 0 {
@@ -66,8 +67,8 @@ func TestDrillRefusesWhatMakesNoSense(t *testing.T) {
 	for _, flag := range []string{"--orders=1", "--kills=-1", "--instances=0", "--session-timeout=1ms", "--partitions=2", "--replication=0"} {
 		var out, talk strings.Builder
 		code := ConsumerProgram{}.Run([]string{"drill", flag}, strings.NewReader(""), &out, &talk)
-		if code != int(ExitUsage) {
-			t.Errorf("%s: got code %d and %q, want %d", flag, code, talk.String(), ExitUsage)
+		if code != int(cli.ExitUsage) {
+			t.Errorf("%s: got code %d and %q, want %d", flag, code, talk.String(), cli.ExitUsage)
 		}
 	}
 }

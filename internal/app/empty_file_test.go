@@ -3,6 +3,7 @@ package app
 import (
 	"testing"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/testkit"
 )
 
@@ -15,10 +16,10 @@ func TestAVariableWithoutAValueNamesNoFile(t *testing.T) {
 			t.Setenv(kind+name, "")
 		}
 	}
-	at(t, s)("migrate").want(t, ExitOK)
-	at(t, s)("stock", "set", "421", "1").want(t, ExitOK)
+	at(t, s)("migrate").want(t, cli.ExitOK)
+	at(t, s)("stock", "set", "421", "1").want(t, cli.ExitOK)
 	// Every setting of run, up to a server that is not there.
 	got := at(t, s)("doctor", "--kafka-brokers="+nowhereBroker, "--redis-url=redis://"+nowhereBroker)
-	got.want(t, ExitUnreachable)
-	wantParts(t, got.stdout, "no broker answers at "+nowhereBroker, "redis "+nowhereBroker+": does not answer")
+	got.want(t, cli.ExitUnreachable)
+	testkit.WantParts(t, got.stdout, "no broker answers at "+nowhereBroker, "redis "+nowhereBroker+": does not answer")
 }

@@ -13,8 +13,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"orderconsumer/internal/instance"
 	"orderconsumer/internal/lock"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock"
 )
 
@@ -42,8 +44,8 @@ func (l *faultyLedger) Apply(ctx context.Context, reqs []stock.Request) ([]stock
 	return decisions, nil
 }
 
-func faulty(l *faultyLedger) func(*Options) {
-	return func(o *Options) {
+func faulty(l *faultyLedger) func(*instance.Options) {
+	return func(o *instance.Options) {
 		o.WrapLedger = func(inner order.Ledger) order.Ledger {
 			wrapped := *l
 			wrapped.Ledger = inner
@@ -298,11 +300,11 @@ func TestTheLock(t *testing.T) {
 
 	t.Run("goods locked for too long go to a retry tier, the others go on", func(t *testing.T) {
 		t.Parallel()
-		s := newShop(t, func(s *ConsumerSettings) { s.Lock.Budget = time.Second })
+		s := newShop(t, func(s *settings.Consumer) { s.Lock.Budget = time.Second })
 		s.stocked(map[string]int64{"apple": 10, "pear": 10})
 		release := s.locked("apple")
 		s.send(create("A-1", "apple", 1), create("A-2", "pear", 1))
-		i := s.open(func(o *Options) {
+		i := s.open(func(o *instance.Options) {
 			o.OnSettled = func(end order.Settlement) {
 				if end.Outcome == "retried" {
 					release() // from now on the apple is free
@@ -318,7 +320,7 @@ func TestTheLock(t *testing.T) {
 
 	t.Run("a lock that is lost half-way rolls the transaction back and it is run again", func(t *testing.T) {
 		t.Parallel()
-		s := newShop(t, func(s *ConsumerSettings) { s.Lock.Expiry = 300 * time.Millisecond })
+		s := newShop(t, func(s *settings.Consumer) { s.Lock.Expiry = 300 * time.Millisecond })
 		s.stocked(map[string]int64{"apple": 10})
 		s.send(create("A-1", "apple", 1))
 		var tries atomic.Int32
@@ -338,7 +340,7 @@ func TestTheLock(t *testing.T) {
 	for _, mode := range []string{"off", "optional"} {
 		t.Run("without Redis the work goes on when the lock is "+mode, func(t *testing.T) {
 			t.Parallel()
-			s := newShop(t, func(s *ConsumerSettings) {
+			s := newShop(t, func(s *settings.Consumer) {
 				s.Lock.Mode = mode
 				s.Redis.URLs = []string{"redis://127.0.0.1:1/0"} // nobody listens there
 			})
@@ -377,7 +379,7 @@ func escapeGlob(s string) string {
 
 func TestTooManyDeadLettersStopTheConsumer(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, func(s *ConsumerSettings) { s.Flow.MinDead = 10 })
+	s := newShop(t, func(s *settings.Consumer) { s.Flow.MinDead = 10 })
 	for range 100 {
 		s.send("{broken")
 	}

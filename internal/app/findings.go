@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"orderconsumer/internal/cli"
+	"orderconsumer/internal/report"
 )
 
 // maxFindingBytes is far above the longest finding: an order of 500 goods.
@@ -17,20 +20,20 @@ const maxFindingBytes = 1 << 20
 var errNotAFinding = errors.New("want what audit -o jsonl writes")
 
 // openFindings opens what --findings names; - is the standard input.
-func openFindings(s *session, name string) (io.ReadCloser, error) {
+func openFindings(s *cli.Session, name string) (io.ReadCloser, error) {
 	if name == "-" {
-		return io.NopCloser(s.stdin), nil
+		return io.NopCloser(s.Stdin), nil
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, usage("--findings: %w", err)
+		return nil, cli.Usage("--findings: %w", err)
 	}
 	return file, nil
 }
 
 // readFindings calls visit for every finding of an audit, one a line. The last
 // line of an audit is its summary.
-func readFindings(in io.Reader, visit func(*shownFinding) error) error {
+func readFindings(in io.Reader, visit func(*report.Finding) error) error {
 	scanner := bufio.NewScanner(in)
 	scanner.Buffer(nil, maxFindingBytes)
 	n := 1
@@ -39,7 +42,7 @@ func readFindings(in io.Reader, visit func(*shownFinding) error) error {
 			continue
 		}
 		var line struct {
-			shownFinding
+			report.Finding
 			Summary *json.RawMessage `json:"summary"`
 		}
 		err := json.Unmarshal(scanner.Bytes(), &line)
@@ -47,7 +50,7 @@ func readFindings(in io.Reader, visit func(*shownFinding) error) error {
 			err = errNotAFinding
 		}
 		if err == nil && line.Summary == nil {
-			err = visit(&line.shownFinding)
+			err = visit(&line.Finding)
 		}
 		if err != nil {
 			return fmt.Errorf("line %d of the findings: %w", n, err)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"orderconsumer/internal/report"
 )
 
 // FuzzReadFindings holds that findings come back as an audit has written them,
@@ -20,8 +22,8 @@ func FuzzReadFindings(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		var found []shownFinding
-		keep := func(f *shownFinding) error { found = append(found, *f); return nil }
+		var found []report.Finding
+		keep := func(f *report.Finding) error { found = append(found, *f); return nil }
 		err := readFindings(bytes.NewReader(text), keep)
 		if err != nil && !findingLine.MatchString(err.Error()) {
 			t.Errorf("%v does not say where the mistake is", err)

@@ -11,8 +11,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"orderconsumer/internal/instance"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/ledger"
 	"orderconsumer/internal/testkit"
@@ -23,7 +25,7 @@ import (
 type shop struct {
 	t        *testing.T
 	servers  *testkit.Servers
-	settings ConsumerSettings
+	settings settings.Consumer
 	topics   order.Topics
 	client   *kafka.Client
 	ledger   *ledger.Ledger
@@ -33,21 +35,21 @@ type shop struct {
 // testTimeout ends a test that waits for something that does not come.
 const testTimeout = 60 * time.Second
 
-func newShop(t *testing.T, change ...func(*ConsumerSettings)) *shop {
+func newShop(t *testing.T, change ...func(*settings.Consumer)) *shop {
 	t.Helper()
 	servers := testkit.Start(t)
-	s := ConsumerSettings{
-		Kafka:    KafkaSettings{Brokers: servers.Brokers},
-		Redis:    RedisSettings{URLs: servers.RedisURLs},
-		Database: DatabaseSettings{URL: servers.DatabaseURL},
-		Group:    GroupSettings{Group: testkit.Unique("group"), Topic: testkit.Unique("orders"), RetryAfter: []time.Duration{50 * time.Millisecond, 100 * time.Millisecond}},
-		Topics:   TopicSettings{Partitions: 3, Replication: 1},
-		Lock:     LockSettings{Mode: "optional", Expiry: 3 * time.Second, Budget: 5 * time.Second, Prefix: testkit.Unique("lock") + ":{goods}:"},
-		Flow: FlowSettings{Workers: 2, BatchSize: 100, BatchLines: 1000, MaxWaiting: 1000, MaxWaitingBytes: 1 << 20,
+	s := settings.Consumer{
+		Kafka:    settings.Kafka{Brokers: servers.Brokers},
+		Redis:    settings.Redis{URLs: servers.RedisURLs},
+		Database: settings.Database{URL: servers.DatabaseURL},
+		Group:    settings.Group{Group: testkit.Unique("group"), Topic: testkit.Unique("orders"), RetryAfter: []time.Duration{50 * time.Millisecond, 100 * time.Millisecond}},
+		Topics:   settings.Topics{Partitions: 3, Replication: 1},
+		Lock:     settings.Lock{Mode: "optional", Expiry: 3 * time.Second, Budget: 5 * time.Second, Prefix: testkit.Unique("lock") + ":{goods}:"},
+		Flow: settings.Flow{Workers: 2, BatchSize: 100, BatchLines: 1000, MaxWaiting: 1000, MaxWaitingBytes: 1 << 20,
 			ClaimAfter: 100 * time.Millisecond, TransactionTimeout: 10 * time.Second, MaxDeadRatio: 0.5, MinDead: 100},
-		Cache: CacheSettings{Mode: "on", TTL: 10 * time.Second, Stale: 5 * time.Second, UnknownTTL: time.Second, UnknownMost: 1000,
+		Cache: settings.Cache{Mode: "on", TTL: 10 * time.Second, Stale: 5 * time.Second, UnknownTTL: time.Second, UnknownMost: 1000,
 			Rebuilds: 4, Prefix: testkit.Unique("stock") + ":{level}:"},
-		Member: MemberSettings{SessionTimeout: 6 * time.Second, DrainTimeout: 3 * time.Second, CommitEvery: 20 * time.Millisecond},
+		Member: settings.Member{SessionTimeout: 6 * time.Second, DrainTimeout: 3 * time.Second, CommitEvery: 20 * time.Millisecond},
 	}
 	for _, c := range change {
 		c(&s)
@@ -57,13 +59,13 @@ func newShop(t *testing.T, change ...func(*ConsumerSettings)) *shop {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	_, err = client.EnsureTopics(t.Context(), s.topicSpecs())
+	_, err = client.EnsureTopics(t.Context(), s.TopicSpecs())
 	if err != nil {
 		t.Fatal(err)
 	}
 	publisher := client.NewPublisher(nil)
 	t.Cleanup(func() { _ = publisher.Close() })
-	return &shop{t: t, servers: servers, settings: s, topics: s.Group.topics(),
+	return &shop{t: t, servers: servers, settings: s, topics: s.Group.Topics(),
 		client: client, ledger: servers.OpenLedger(t), publish: publisher}
 }
 
@@ -105,13 +107,13 @@ func cancelOf(id string) string {
 }
 
 // open returns an instance that is not running yet.
-func (s *shop) open(change ...func(*Options)) *Instance {
+func (s *shop) open(change ...func(*instance.Options)) *instance.Instance {
 	s.t.Helper()
-	o := Options{Log: slog.New(slog.NewTextHandler(s.t.Output(), nil)), OpenLedger: testkit.OpenLedger}
+	o := instance.Options{Log: slog.New(slog.NewTextHandler(s.t.Output(), nil)), OpenLedger: testkit.OpenLedger}
 	for _, c := range change {
 		c(&o)
 	}
-	i, err := OpenInstance(s.t.Context(), s.settings, o)
+	i, err := instance.Open(s.t.Context(), s.settings, o)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -120,14 +122,14 @@ func (s *shop) open(change ...func(*Options)) *Instance {
 }
 
 // settle runs the instance until all that stands in the topic is settled.
-func (s *shop) settle(i *Instance) {
+func (s *shop) settle(i *instance.Instance) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), testTimeout)
 	defer cancel()
 	take, stop := context.WithCancel(ctx)
 	ran := make(chan error, 1)
 	go func() { ran <- i.Run(take, ctx) }()
-	err := i.WaitSettled(ctx, func(int64) {})
+	err := i.WaitSettled(ctx, func(string, int64) {})
 	stop()
 	if runErr := <-ran; runErr != nil {
 		s.t.Fatal(runErr)
@@ -164,7 +166,7 @@ func (s *shop) expectState(id string, want stock.State) {
 	}
 }
 
-func expectSettled(t *testing.T, i *Instance, want map[string]int64) {
+func expectSettled(t *testing.T, i *instance.Instance, want map[string]int64) {
 	t.Helper()
 	if got := i.Settled(); !maps.Equal(got, want) {
 		t.Errorf("settled %v, want %v", got, want)
@@ -220,10 +222,10 @@ func TestUnknownGoodsAreTriedAgainAndThenDead(t *testing.T) {
 	s.stocked(map[string]int64{"apple": 1})
 	s.send(create("A-1", "nonsuch", 1), create("A-2", "apple", 1), "{broken", "{broken")
 	var log bytes.Buffer
-	i := s.open(func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	i := s.open(func(o *instance.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	s.settle(i)
 	expectSettled(t, i, map[string]int64{"deducted": 1, "retried": 2, "dead": 3})
-	wantParts(t, log.String(), "became dead letters", "others_since=1") // of each code one is written about at once
+	testkit.WantParts(t, log.String(), "became dead letters", "others_since=1") // of each code one is written about at once
 	s.expectLevels(map[string]int64{"apple": 0})
 	expectFed(t, i)
 }

@@ -3,21 +3,22 @@ package app
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"orderconsumer/internal/instance"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/testkit"
 )
 
 func TestTheSecondSignalAborts(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, func(s *ConsumerSettings) {
+	s := newShop(t, func(s *settings.Consumer) {
 		s.Member.SessionTimeout, s.Member.DrainTimeout = 30*time.Second, 25*time.Second
 	})
 	s.stocked(map[string]int64{"apple": 10})
@@ -48,10 +49,10 @@ func TestTheSecondSignalAborts(t *testing.T) {
 
 func TestAnOutageMakesNoDeadLettersOfOtherInstancesOrders(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, func(s *ConsumerSettings) { s.Lock.Budget = 300 * time.Millisecond })
+	s := newShop(t, func(s *settings.Consumer) { s.Lock.Budget = 300 * time.Millisecond })
 	s.stocked(map[string]int64{"apple": 100})
 	const tries = 8 // the waits between them grow far beyond the lock's budget
-	down := func() (option func(*Options), reached chan struct{}) {
+	down := func() (option func(*instance.Options), reached chan struct{}) {
 		reached = make(chan struct{})
 		var n atomic.Int32
 		return faulty(&faultyLedger{before: func(context.Context, []stock.Request) error {
@@ -77,7 +78,7 @@ func TestAnOutageMakesNoDeadLettersOfOtherInstancesOrders(t *testing.T) {
 
 func TestATopicMadeAnewIsReadFromItsStartOnceTheLossIsAccepted(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, func(s *ConsumerSettings) {
+	s := newShop(t, func(s *settings.Consumer) {
 		s.Topics.Partitions = 1
 		s.Member.AcceptDataLoss = true
 	})
@@ -129,11 +130,11 @@ func TestADeletedTierComesBack(t *testing.T) {
 
 func TestRetryTopicsOfFormerSettingsAreReadToo(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, func(s *ConsumerSettings) { s.Group.RetryAfter = []time.Duration{50 * time.Millisecond, time.Hour} })
+	s := newShop(t, func(s *settings.Consumer) { s.Group.RetryAfter = []time.Duration{50 * time.Millisecond, time.Hour} })
 	s.stocked(map[string]int64{"apple": 10})
 	s.send(create("A-1", "pear", 1))
 	parked := make(chan struct{})
-	i := s.start(func(o *Options) {
+	i := s.start(func(o *instance.Options) {
 		n := 0
 		o.OnSettled = func(order.Settlement) {
 			if n++; n == 2 { // it waits in the second tier
@@ -151,8 +152,8 @@ func TestRetryTopicsOfFormerSettingsAreReadToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{s.topics.Tiers[1].Topic}
-	if !slices.Equal(next.formerTiers, want) || !slices.Contains(next.consumed(), want[0]) {
-		t.Errorf("reads %v, want %v among them", next.consumed(), want)
+	if !slices.Contains(next.Consumed(), want[0]) {
+		t.Errorf("reads %v, want %v among them", next.Consumed(), want)
 	}
 }
 
@@ -163,21 +164,12 @@ func TestTopicsAreMadeAgainBesideWhoeverReadsTheirNames(t *testing.T) {
 	s := newShop(t)
 	i := s.open()
 	made := make(chan error, 1)
-	go func() { made <- i.member().Ensure(t.Context()) }()
-	if names := i.consumed(); !slices.Contains(names, s.topics.Input) {
+	go func() { made <- i.EnsureTopics(t.Context()) }()
+	if names := i.Consumed(); !slices.Contains(names, s.topics.Input) {
 		t.Errorf("reads %v, want %s among them", names, s.topics.Input)
 	}
 	if err := <-made; err != nil {
 		t.Error(err)
-	}
-}
-
-func TestSettingsKafkaWouldNotTakeAreRefused(t *testing.T) {
-	t.Parallel()
-	for name, legal := range map[string]bool{"orders": true, "a.B_c-9": true, "": false, "bad topic!": false, "a/b": false, strings.Repeat("x", 250): false} {
-		if legalTopic(name) != legal {
-			t.Errorf("topic %q: legal is %v", name, !legal)
-		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/workload"
 )
 
@@ -32,7 +33,7 @@ type generateCommand struct {
 	Print         bool    `help:"Write the events to standard output, one a line, instead of publishing them."`
 
 	Target TargetSettings `embed:""`
-	OutputSettings
+	cli.OutputSettings
 }
 
 // seedsChosen bounds the seeds that are chosen for the user: short enough to be
@@ -40,7 +41,7 @@ type generateCommand struct {
 const seedsChosen = 1_000_000
 
 // Run implements a command.
-func (c *generateCommand) Run(ctx context.Context, s *session) error {
+func (c *generateCommand) Run(ctx context.Context, s *cli.Session) error {
 	shop, err := c.shop()
 	if err != nil {
 		return err
@@ -68,19 +69,19 @@ func (c *generateCommand) Run(ctx context.Context, s *session) error {
 // shop is the workload that the flags describe.
 func (c *generateCommand) shop() (*workload.Workload, error) {
 	switch {
-	case c.Print && c.machine():
-		return nil, usage("--print and --output %s both want standard output", c.Output)
+	case c.Print && c.Machine():
+		return nil, cli.Usage("--print and --output %s both want standard output", c.Output)
 	case c.StockOnly && c.StockFile == "":
-		return nil, usage("--stock-only needs --stock-file")
+		return nil, cli.Usage("--stock-only needs --stock-file")
 	case !(c.StockShare >= 0 && c.StockShare <= maxStockShare):
-		return nil, usage("--stock-share is %v, must be 0..%d", c.StockShare, maxStockShare)
+		return nil, cli.Usage("--stock-share is %v, must be 0..%d", c.StockShare, maxStockShare)
 	}
 	start := time.Now()
 	if c.Start != "" {
 		var err error
 		start, err = time.Parse(time.RFC3339, c.Start)
 		if err != nil {
-			return nil, usage("--start is %q, must be a time as 2026-11-23T01:02:03Z", c.Start)
+			return nil, cli.Usage("--start is %q, must be a time as 2026-11-23T01:02:03Z", c.Start)
 		}
 	}
 	if c.Seed == 0 {
@@ -96,7 +97,7 @@ func (c *generateCommand) shop() (*workload.Workload, error) {
 		Seed: c.Seed, OrderPrefix: c.OrderPrefix, GoodsPrefix: c.GoodsPrefix, Start: start,
 	})
 	if err != nil {
-		return nil, usage("%w", err)
+		return nil, cli.Usage("%w", err)
 	}
 	return shop, nil
 }
@@ -112,15 +113,15 @@ type generateSummary struct {
 }
 
 // publish publishes the whole workload.
-func (c *generateCommand) publish(ctx context.Context, s *session, shop *workload.Workload) error {
+func (c *generateCommand) publish(ctx context.Context, s *cli.Session, shop *workload.Workload) error {
 	target, err := c.Target.open(ctx, s)
 	if err != nil {
 		return err
 	}
-	defer target.close(s.abort)
+	defer target.close(s.Abort)
 	expect := shop.Expect()
-	s.say("%s: seed %d: %d orders, %d duplicates, %d cancellations, %d broken events",
-		s.name, c.Seed, expect.Orders, expect.Duplicates, expect.Cancelled, expect.Broken)
+	s.Say("%s: seed %d: %d orders, %d duplicates, %d cancellations, %d broken events",
+		s.Name, c.Seed, expect.Orders, expect.Duplicates, expect.Cancelled, expect.Broken)
 	t := newTally(s)
 	failed := &failedFile{path: c.Target.FailedFile}
 	if failed.path == "" {
@@ -142,9 +143,9 @@ func (c *generateCommand) publish(ctx context.Context, s *session, shop *workloa
 		Orders:         expect.Orders, Duplicates: expect.Duplicates, Cancelled: expect.Cancelled, Broken: expect.Broken,
 	}
 	sum.Stopped = ctx.Err() != nil
-	s.say("%s, seed %d", sum.text(), c.Seed)
-	if c.machine() {
-		err = c.object(s.stdout, sum)
+	s.Say("%s, seed %d", sum.text(), c.Seed)
+	if c.Machine() {
+		err = c.Object(s.Stdout, sum)
 		if err != nil {
 			return err
 		}
@@ -165,10 +166,10 @@ func (c *generateCommand) shortfall(ctx context.Context, sum generateSummary, d 
 		return sum.shortfall()
 	}
 	all := int64(sum.Orders + sum.Duplicates + sum.Cancelled + sum.Broken)
-	return &failure{
-		code: ExitFailed,
-		err:  fmt.Errorf("%w: %d of %d events were not delivered, %d were not made", why, sum.Failed, all, all-sum.Failed-sum.Published),
-		try:  fmt.Sprintf("the same command with --seed %d: what is published twice is deducted once", c.Seed),
+	return &cli.Failure{
+		Code: cli.ExitFailed,
+		Err:  fmt.Errorf("%w: %d of %d events were not delivered, %d were not made", why, sum.Failed, all, all-sum.Failed-sum.Published),
+		Try:  fmt.Sprintf("the same command with --seed %d: what is published twice is deducted once", c.Seed),
 	}
 }
 
@@ -185,8 +186,8 @@ func (c *generateCommand) parcels(ctx context.Context, shop *workload.Workload) 
 }
 
 // print writes the events for a file or for another program.
-func (c *generateCommand) print(ctx context.Context, s *session, shop *workload.Workload) error {
-	out := bufio.NewWriter(s.stdout)
+func (c *generateCommand) print(ctx context.Context, s *cli.Session, shop *workload.Workload) error {
+	out := bufio.NewWriter(s.Stdout)
 	count := 0
 	for p := range limited(ctx, c.parcels(ctx, shop), c.Target.Rate) {
 		_, err := out.Write(append(p.raw, '\n'))
@@ -202,6 +203,6 @@ func (c *generateCommand) print(ctx context.Context, s *session, shop *workload.
 	if err != nil {
 		return fmt.Errorf("print %d events: %w", count, err)
 	}
-	s.say("printed %d events, seed %d", count, c.Seed)
+	s.Say("printed %d events, seed %d", count, c.Seed)
 	return ctx.Err()
 }

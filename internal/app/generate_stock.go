@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/workload"
 )
@@ -17,18 +18,18 @@ const maxStockShare = 1000
 
 // writeStock writes the first stock, and says what to do with it: an order for
 // goods that are not in the stock yet waits in the retry tiers.
-func (c *generateCommand) writeStock(s *session, expect workload.Expect) error {
+func (c *generateCommand) writeStock(s *cli.Session, expect workload.Expect) error {
 	file, err := os.Create(c.StockFile)
 	if err != nil {
-		return usage("%w", err)
+		return cli.Usage("%w", err)
 	}
 	lines := expect.Stock(c.StockShare)
 	err = errors.Join(stockCSV(file, lines), file.Close())
 	if err != nil {
 		return fmt.Errorf("write the stock of %d goods: %w", len(lines), err)
 	}
-	s.say("%s: stock of %d goods for %.0f %% of the demand is in %s\n  try: consumer stock import %s",
-		s.name, len(lines), c.StockShare*100, c.StockFile, c.StockFile)
+	s.Say("%s: stock of %d goods for %.0f %% of the demand is in %s\n  try: consumer stock import %s",
+		s.Name, len(lines), c.StockShare*100, c.StockFile, c.StockFile)
 	return nil
 }
 

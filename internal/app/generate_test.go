@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/workload"
 )
@@ -41,7 +42,7 @@ func TestGeneratePublishesItsWorkload(t *testing.T) {
 	shop := sampleShop(t)
 	got := k.call("", "generate", append([]string{"-o", "json"}, sampleFlags...)...)
 	expect := shop.Expect()
-	got.expect(t, ExitOK, fmt.Sprintf("seed 7: 2000 orders, %d duplicates, %d cancellations, %d broken events",
+	got.expect(t, cli.ExitOK, fmt.Sprintf("seed 7: 2000 orders, %d duplicates, %d cancellations, %d broken events",
 		expect.Duplicates, expect.Cancelled, expect.Broken))
 	sum := answered[generateSummary](t, got)
 	sum.Seconds, sum.PerSecond = 0, 0
@@ -83,13 +84,13 @@ func TestGeneratePrints(t *testing.T) {
 		want.Write(append(item.Value, '\n'))
 	}
 	got := k.call("", "generate", append([]string{"--print", "--kafka-brokers", "127.0.0.1:1"}, sampleFlags...)...)
-	got.expect(t, ExitOK, "events, seed 7\n")
+	got.expect(t, cli.ExitOK, "events, seed 7\n")
 	if got.stdout != want.String() {
 		t.Error("what is printed is not the workload")
 	}
 	// What is printed can be published; what is broken is then found out.
 	broken := sampleShop(t).Expect().Broken
-	k.call(got.stdout, "publish").expect(t, ExitFailed, fmt.Sprintf("failed %d (%d invalid", broken, broken))
+	k.call(got.stdout, "publish").expect(t, cli.ExitFailed, fmt.Sprintf("failed %d (%d invalid", broken, broken))
 	var failed []string
 	for item := range sampleShop(t).BrokenItems() {
 		failed = append(failed, string(item.Value))
@@ -104,7 +105,7 @@ func TestGenerateWritesAStock(t *testing.T) {
 	k := newKiosk(t)
 	file := filepath.Join(k.folder, "stock.csv")
 	args := append([]string{"--stock-file", file, "--stock-only", "--stock-share", "0.5", "--goods-prefix", `a,"b" `}, sampleFlags...)
-	k.call("", "generate", args...).expect(t, ExitOK, "stock of 50 goods for 50 % of the demand is in "+file, "try: consumer stock import "+file)
+	k.call("", "generate", args...).expect(t, cli.ExitOK, "stock of 50 goods for 50 % of the demand is in "+file, "try: consumer stock import "+file)
 	if n := len(k.published()); n != 0 {
 		t.Errorf("%d messages were published", n)
 	}
@@ -119,7 +120,7 @@ func TestGenerateChoosesASeed(t *testing.T) {
 	k := newKiosk(t)
 	first := k.call("", "generate", "--orders", "5", "--print")
 	second := k.call("", "generate", "--orders", "5", "--print")
-	first.expect(t, ExitOK, ", seed ")
+	first.expect(t, cli.ExitOK, ", seed ")
 	if first.stdout == second.stdout || strings.Count(first.stdout, "\n") < 5 {
 		t.Errorf("got %q and %q", first.stdout, second.stdout)
 	}
@@ -138,7 +139,7 @@ func TestGenerateRefuses(t *testing.T) {
 		"no such file or directory":           {"--stock-file", filepath.Join(k.folder, "no", "where")},
 		"lines of an order is 3..2, must be ": {"--lines-min", "3", "--lines-max", "2"},
 	} {
-		k.call("", "generate", args...).expect(t, ExitUsage, want)
+		k.call("", "generate", args...).expect(t, cli.ExitUsage, want)
 	}
 	if n := len(k.published()); n != 0 {
 		t.Errorf("%d messages were published", n)
@@ -151,7 +152,7 @@ func TestGenerateIsStopped(t *testing.T) {
 	t.Run("by a signal: the seed that goes on is named", func(t *testing.T) {
 		t.Parallel()
 		k := newKiosk(t)
-		signals := make(chan os.Signal, signalsHeld)
+		signals := make(chan os.Signal, 2)
 		answers := make(chan answer, 1)
 		go func() {
 			answers <- k.callUnder(signals, nil, "generate", append([]string{"--rate", "50", "-o", "json"}, sampleFlags...)...)
@@ -159,7 +160,7 @@ func TestGenerateIsStopped(t *testing.T) {
 		k.untilPublished(7)
 		signals <- os.Interrupt
 		got := <-answers
-		got.expect(t, ExitFailed, "stopped by interrupt: 0 of ", "try: the same command with --seed 7")
+		got.expect(t, cli.ExitFailed, "stopped by interrupt: 0 of ", "try: the same command with --seed 7")
 		if sum := answered[generateSummary](t, got); !sum.Stopped || sum.Published < 7 || sum.Published > 1000 {
 			t.Errorf("got %+v", sum)
 		}
@@ -170,7 +171,7 @@ func TestGenerateIsStopped(t *testing.T) {
 		k := newFakeKiosk(t)
 		k.cluster.Fault(kfake.Fault{Keys: produce, Err: kerr.NotEnoughReplicas, Count: -1})
 		got := k.call("", "generate", slices.Concat(sampleFlags, []string{"--orders", "100000", "--timeout", "1s"})...)
-		got.expect(t, ExitFailed, "giving up: nothing was confirmed for 1s", "were not made", "published 0 ")
+		got.expect(t, cli.ExitFailed, "giving up: nothing was confirmed for 1s", "were not made", "published 0 ")
 		kept := strings.Count(k.content(k.failures()), "\n")
 		if kept == 0 || kept > aheadMessages+2*batchMessages {
 			t.Errorf("%d events are kept", kept)

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/testkit"
 )
 
@@ -74,7 +76,7 @@ func TestThePageOfGrantsCanBeRead(t *testing.T) {
 			t.Errorf("nothing is granted to %s", role)
 		}
 	}
-	defaults, err := DefaultConsumerSettings()
+	defaults, err := settings.DefaultConsumer()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +250,7 @@ func (n *tenant) consume(args []string, command ...string) string {
 func (n *tenant) note(command []string, a answer) string {
 	n.t.Helper()
 	n.said.WriteString(a.stdout + a.stderr)
-	if a.code != ExitOK {
+	if a.code != cli.ExitOK {
 		n.t.Fatalf("%v: exit %d\n%s%s", command, a.code, a.stdout, a.stderr)
 	}
 	return a.stdout
@@ -277,7 +279,7 @@ func TestEveryUserDoesItsWorkWithWhatThePageGrants(t *testing.T) {
 				n.ofGroup()
 			}
 			n.ofJobs()
-			wantParts(t, n.consume(n.runArgs(), "doctor"), "[ok]   lock: ", "tables can be read, and levels locked")
+			testkit.WantParts(t, n.consume(n.runArgs(), "doctor"), "[ok]   lock: ", "tables can be read, and levels locked")
 			if denied := n.servers.RedisDenied(t, n.names["consumer"]); len(denied) > 0 {
 				t.Errorf("Redis refused %q", denied)
 			}
@@ -303,7 +305,7 @@ func TestADrillDoesItsWorkWithWhatThePageGrants(t *testing.T) {
 			at := strings.Replace(n.databaseArgs("driller")[0], "/"+n.servers.Database, "/information_schema", 1)
 			args := slices.Concat(n.kafkaArgs("driller"), n.databaseArgs("driller"), n.redisArgs("driller"), []string{at})
 			played := n.consume(args, "drill", "--orders=600", "--kills=1", "--instances=1", "--partitions=3")
-			wantParts(t, played, "the promise was kept")
+			testkit.WantParts(t, played, "the promise was kept")
 			if strings.Contains(n.said.String(), "not wholly removed") {
 				t.Error(n.said.String())
 			}

@@ -8,8 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
+	"orderconsumer/internal/testkit"
 )
 
 // produce is consume for the producer.
@@ -23,7 +26,7 @@ var tenantTiers = []time.Duration{time.Millisecond, 2 * time.Millisecond}
 
 // topics are those of the tenant's group.
 func (n *tenant) topics() order.Topics {
-	return GroupSettings{Group: n.group, Topic: n.topic, RetryAfter: tenantTiers}.topics()
+	return settings.Group{Group: n.group, Topic: n.topic, RetryAfter: tenantTiers}.Topics()
 }
 
 // publish has the publisher publish lines.
@@ -86,9 +89,9 @@ func (n *tenant) atWork() {
 		n.t.Fatal(err)
 	}
 	p.await("/v1/stock/421", `"available":9`)
-	wantParts(n.t, p.get("/v1/orders/A-2"), "rejected")
+	testkit.WantParts(n.t, p.get("/v1/orders/A-2"), "rejected")
 	n.said.WriteString(p.everything() + p.end())
-	wantParts(n.t, n.said.String(), "2 dead")
+	testkit.WantParts(n.t, n.said.String(), "2 dead")
 }
 
 // ofOperator has the operator use everything that is his.
@@ -104,25 +107,25 @@ func (n *tenant) ofOperator() {
 	}
 	n.consume(database, "stock", "import", "--file="+imported)
 	n.consume(database, "stock", "add", "422", "3")
-	wantParts(n.t, n.consume(database, "stock", "list"), "421", "422")
+	testkit.WantParts(n.t, n.consume(database, "stock", "list"), "421", "422")
 	n.consume(database, "audit")
 	n.consume(both, "audit", "--log")
 	n.ofMending(both)
 
-	wantParts(n.t, n.produce(both, "redrive", "groups"), "schema_invalid", "goods_unknown")
+	testkit.WantParts(n.t, n.produce(both, "redrive", "groups"), "schema_invalid", "goods_unknown")
 	n.produce(both, "redrive", "retry", "--cause=goods_unknown", "--execute", "--reason=try", "--ramp=none")
 	n.produce(both, "redrive", "archive", "--cause=schema_invalid", "--note=no", "--execute")
 
 	replay := slices.Concat(database, n.kafkaArgs("operator"), n.groupArgs(), []string{"--input-topic=" + n.topic})
 	n.produce(replay, "replay", "--from=start", "--execute", "--reason=try", "--ramp=none")
-	wantParts(n.t, n.produce(database, "replay", "list"), "try")
+	testkit.WantParts(n.t, n.produce(database, "replay", "list"), "try")
 }
 
 // ofMending has the operator mend an order that somebody has spoilt.
 func (n *tenant) ofMending(both []string) {
 	n.t.Helper()
 	n.servers.SQL(n.t, "UPDATE "+n.servers.Database+".movements SET delta=-3 WHERE ref='A-5'")
-	found := consume(n.t, "", append([]string{"audit", "--log", "-o", "jsonl"}, both...)...).want(n.t, ExitFailed)
+	found := consume(n.t, "", append([]string{"audit", "--log", "-o", "jsonl"}, both...)...).want(n.t, cli.ExitFailed)
 	n.said.WriteString(found.stdout + found.stderr)
 	findings := filepath.Join(n.t.TempDir(), "findings.jsonl")
 	err := os.WriteFile(findings, []byte(found.stdout), 0o600)
@@ -130,9 +133,9 @@ func (n *tenant) ofMending(both []string) {
 		n.t.Fatal(err)
 	}
 	n.consume(n.databaseArgs("operator"), "stock", "add", "--findings="+findings)
-	wantParts(n.t, n.said.String(), "nothing was changed")
+	testkit.WantParts(n.t, n.said.String(), "nothing was changed")
 	n.consume(n.databaseArgs("operator"), "stock", "add", "--findings="+findings, "--execute")
-	wantParts(n.t, n.said.String(), "order A-5: removed deduct 421 -3, added deduct 421 -1")
+	testkit.WantParts(n.t, n.said.String(), "order A-5: removed deduct 421 -3, added deduct 421 -1")
 	n.consume(both, "audit", "--log")
 }
 

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 )
 
 // groupCommands look at the consumer group and move its place in the log.
@@ -19,16 +21,16 @@ type groupCommands struct {
 
 // groupCommand is the part of a command that works on the group alone.
 type groupCommand struct {
-	Kafka KafkaSettings `embed:""`
-	Group GroupSettings `embed:""`
-	OutputSettings
+	Kafka settings.Kafka `embed:""`
+	Group settings.Group `embed:""`
+	cli.OutputSettings
 }
 
 // open reaches the brokers. The caller closes the client.
-func (c *groupCommand) open(ctx context.Context, s *session) (*kafka.Client, error) {
-	client, err := c.Kafka.Client(s.name + "-group")
+func (c *groupCommand) open(ctx context.Context, s *cli.Session) (*kafka.Client, error) {
+	client, err := c.Kafka.Client(s.Name + "-group")
 	if err != nil {
-		return nil, usage("%w", err)
+		return nil, cli.Usage("%w", err)
 	}
 	reach, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
@@ -42,29 +44,29 @@ func (c *groupCommand) open(ctx context.Context, s *session) (*kafka.Client, err
 
 // kafkaFailure gives an error of the brokers its code and the next command.
 func kafkaFailure(ctx context.Context, client *kafka.Client, err error) error {
-	if _, told := errors.AsType[*failure](err); told || err == nil || ctx.Err() != nil {
+	if _, told := errors.AsType[*cli.Failure](err); told || err == nil || ctx.Err() != nil {
 		return err
 	}
 	at := strings.Join(client.Brokers(), ", ")
-	if kafka.LoginFailed(err) || kafka.LoginUnknown(err) || kafka.Denied(err) || doorOf(at, "KAFKA_").trustFix(err) != "" {
-		return &failure{
-			code: ExitFailed,
-			err:  fmt.Errorf("not served by Kafka at %s: %w", at, err),
-			try:  "consumer doctor, which says what to set",
+	if kafka.LoginFailed(err) || kafka.LoginUnknown(err) || kafka.Denied(err) || settings.TrustFix(at, "KAFKA_", err) != "" {
+		return &cli.Failure{
+			Code: cli.ExitFailed,
+			Err:  fmt.Errorf("not served by Kafka at %s: %w", at, err),
+			Try:  "consumer doctor, which says what to set",
 		}
 	}
-	return &failure{
-		code: ExitUnreachable,
-		err:  fmt.Errorf("no answer from Kafka at %s: %w", at, err),
-		try:  "scripts/servers up, and set KAFKA_BROKERS to what it prints",
+	return &cli.Failure{
+		Code: cli.ExitUnreachable,
+		Err:  fmt.Errorf("no answer from Kafka at %s: %w", at, err),
+		Try:  "scripts/servers up, and set KAFKA_BROKERS to what it prints",
 	}
 }
 
 // consumedTopics are the topics the group reads that are there: the input, the
 // tiers of the settings, and those of former settings. missing are those of the
 // settings that are not.
-func consumedTopics(ctx context.Context, client *kafka.Client, g GroupSettings) (found, missing []string, err error) {
-	wanted := g.topics().Consumed()
+func consumedTopics(ctx context.Context, client *kafka.Client, g settings.Group) (found, missing []string, err error) {
+	wanted := g.Topics().Consumed()
 	former, err := client.TopicsWithPrefix(ctx, order.TierPrefix(g.Topic, g.Group))
 	if err != nil {
 		return nil, nil, err
@@ -90,10 +92,10 @@ func consumedTopics(ctx context.Context, client *kafka.Client, g GroupSettings) 
 
 // noTopic is the failure of a command whose topic is not there.
 func noTopic(client *kafka.Client, name, program string) error {
-	return &failure{
-		code: ExitNothing,
-		err:  fmt.Errorf("topic %s at %s does not exist", name, strings.Join(client.Brokers(), ", ")),
-		try:  program + " run, which creates its topics, or set ORDERS_TOPIC and ORDERS_GROUP",
+	return &cli.Failure{
+		Code: cli.ExitNothing,
+		Err:  fmt.Errorf("topic %s at %s does not exist", name, strings.Join(client.Brokers(), ", ")),
+		Try:  program + " run, which creates its topics, or set ORDERS_TOPIC and ORDERS_GROUP",
 	}
 }
 
@@ -103,10 +105,10 @@ func stopMembers(group string, members []kafka.Member, again string) error {
 	for i, m := range members {
 		names[i] = m.ClientID + " at " + m.Host
 	}
-	return &failure{
-		code: ExitFailed,
-		err: fmt.Errorf("group %s is active: %s (%s); a member overwrites any offset that is set while it reads",
-			group, counted(len(members), "member"), strings.Join(names, ", ")),
-		try: "stop them (SIGTERM, docker compose stop consumer, or kubectl scale deploy/consumer --replicas=0), then: " + again,
+	return &cli.Failure{
+		Code: cli.ExitFailed,
+		Err: fmt.Errorf("group %s is active: %s (%s); a member overwrites any offset that is set while it reads",
+			group, cli.Counted(len(members), "member"), strings.Join(names, ", ")),
+		Try: "stop them (SIGTERM, docker compose stop consumer, or kubectl scale deploy/consumer --replicas=0), then: " + again,
 	}
 }

@@ -9,7 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
+	"orderconsumer/internal/testkit"
 )
 
 // group carries out a command line about the shop's group.
@@ -29,31 +32,31 @@ func (s *shop) groupFlags() []string {
 		"--topic=" + g.Group.Topic, "--retry-after=" + strings.Join(tiers, ",")}
 }
 
-func onePartition(s *ConsumerSettings) { s.Topics.Partitions = 1 }
+func onePartition(s *settings.Consumer) { s.Topics.Partitions = 1 }
 
 func TestDescribeGroup(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, func(s *ConsumerSettings) { s.Topics.Partitions = 2 })
+	s := newShop(t, func(s *settings.Consumer) { s.Topics.Partitions = 2 })
 	s.stocked(map[string]int64{"apple": 100})
 	s.sendMessages(s.orders(0, 7, "apple")...)
 
-	got := s.group("describe").want(t, ExitOK)
-	wantParts(t, got.stdout, "group "+s.settings.Group.Group+": not used yet, 0 members, 7 messages behind, the oldest is due for ",
+	got := s.group("describe").want(t, cli.ExitOK)
+	testkit.WantParts(t, got.stdout, "group "+s.settings.Group.Group+": not used yet, 0 members, 7 messages behind, the oldest is due for ",
 		"no commit yet, begins at 0", "no commit yet, nothing to read")
 
 	running := s.start()
 	s.awaitMembers(1)
 	ctx := t.Context()
-	if err := running.WaitSettled(ctx, func(int64) {}); err != nil {
+	if err := running.WaitSettled(ctx, func(string, int64) {}); err != nil {
 		t.Fatal(err)
 	}
-	got = s.group("describe").want(t, ExitOK)
-	wantParts(t, got.stdout, ": stable, 1 member, 0 messages behind\n", "MEMBER", "order-consumer@",
+	got = s.group("describe").want(t, cli.ExitOK)
+	testkit.WantParts(t, got.stdout, ": stable, 1 member, 0 messages behind\n", "MEMBER", "order-consumer@",
 		s.topics.Input+" 0-1", s.topics.Tiers[0].Topic+" 0-1")
 	s.end(running)
 
 	s.sendMessages(s.orders(7, 10, "apple")...)
-	got = s.group("describe", "-o", "json").want(t, ExitOK)
+	got = s.group("describe", "-o", "json").want(t, cli.ExitOK)
 	var whole shownGroup
 	if err := json.Unmarshal([]byte(got.stdout), &whole); err != nil {
 		t.Fatal(err)
@@ -61,7 +64,7 @@ func TestDescribeGroup(t *testing.T) {
 	if whole.State != "empty" || whole.Lag != 3 || whole.Behind <= 0 || len(whole.Partitions) != 6 || len(whole.Members) != 0 {
 		t.Errorf("got %s", got.stdout)
 	}
-	lines := strings.Count(s.group("describe", "-o", "jsonl").want(t, ExitOK).stdout, "\n")
+	lines := strings.Count(s.group("describe", "-o", "jsonl").want(t, cli.ExitOK).stdout, "\n")
 	if lines != 6 {
 		t.Errorf("%d lines of jsonl, want one for each partition", lines)
 	}
@@ -74,36 +77,36 @@ func TestDescribeGroupThatWaits(t *testing.T) {
 	later := time.Now().Add(time.Hour + 30*time.Second).UTC().Format(order.TimeFormat)
 	s.sendMessages(order.Message{Topic: s.topics.Tiers[0].Topic, Key: []byte("A-1"), Value: []byte(create("A-1", "apple", 1)),
 		Headers: []order.Header{{Key: order.HeaderNotBefore, Value: []byte(later)}}})
-	wantParts(t, s.group("describe").want(t, ExitOK).stdout, ": not used yet, 0 members, 1 message behind\n", "due in 1h0m")
+	testkit.WantParts(t, s.group("describe").want(t, cli.ExitOK).stdout, ": not used yet, 0 members, 1 message behind\n", "due in 1h0m")
 }
 
 func TestResetGroup(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, func(s *ConsumerSettings) { s.Topics.Partitions = 2 })
+	s := newShop(t, func(s *settings.Consumer) { s.Topics.Partitions = 2 })
 	s.stocked(map[string]int64{"apple": 100})
 	s.sendMessages(s.orders(0, 10, "apple")...)
 	s.settle(s.open())
 	s.expectLevels(map[string]int64{"apple": 90})
-	before := s.group("describe", "-o", "json").want(t, ExitOK).stdout
+	before := s.group("describe", "-o", "json").want(t, cli.ExitOK).stdout
 
 	// Without --execute nothing happens.
-	got := s.group("reset", "--to", "start").want(t, ExitOK)
-	wantParts(t, got.stdout, "would be reset: 10 messages again, 0 skipped")
-	wantParts(t, got.stderr, "nothing was changed: add --execute")
-	if now := s.group("describe", "-o", "json").want(t, ExitOK).stdout; now != before {
+	got := s.group("reset", "--to", "start").want(t, cli.ExitOK)
+	testkit.WantParts(t, got.stdout, "would be reset: 10 messages again, 0 skipped")
+	testkit.WantParts(t, got.stderr, "nothing was changed: add --execute")
+	if now := s.group("describe", "-o", "json").want(t, cli.ExitOK).stdout; now != before {
 		t.Errorf("a dry reset changed the group:\n%s%s", before, now)
 	}
 
 	// While somebody reads, it is refused, and says who.
 	running := s.start()
 	s.awaitMembers(1)
-	got = s.group("reset", "--to", "start").want(t, ExitOK)
-	wantParts(t, got.stderr, "it would be refused now: group "+s.settings.Group.Group+" is active: 1 member (order-consumer@")
-	got = s.group("reset", "--to", "start", "--execute").want(t, ExitFailed)
-	wantParts(t, got.stderr, "is active: 1 member (order-consumer@", "try: stop them", "group reset --to start --execute")
+	got = s.group("reset", "--to", "start").want(t, cli.ExitOK)
+	testkit.WantParts(t, got.stderr, "it would be refused now: group "+s.settings.Group.Group+" is active: 1 member (order-consumer@")
+	got = s.group("reset", "--to", "start", "--execute").want(t, cli.ExitFailed)
+	testkit.WantParts(t, got.stderr, "is active: 1 member (order-consumer@", "try: stop them", "group reset --to start --execute")
 	s.end(running)
 
-	got = s.group("reset", "--to", "start", "--execute", "-o", "json").want(t, ExitOK)
+	got = s.group("reset", "--to", "start", "--execute", "-o", "json").want(t, cli.ExitOK)
 	undo := filepath.Join(t.TempDir(), "undo.json")
 	if err := os.WriteFile(undo, []byte(got.stdout), 0o600); err != nil {
 		t.Fatal(err)
@@ -112,14 +115,14 @@ func TestResetGroup(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.stdout), &done); err != nil || !done.Executed || done.Again != 10 {
 		t.Errorf("%v: got %s", err, got.stdout)
 	}
-	wantParts(t, s.group("describe").want(t, ExitOK).stdout, "10 messages behind")
+	testkit.WantParts(t, s.group("describe").want(t, cli.ExitOK).stdout, "10 messages behind")
 
 	// Its own answer takes it back.
-	wantParts(t, s.group("reset", "--to", undo, "--execute").want(t, ExitOK).stderr, "warning: 10 messages that nobody has settled are skipped")
-	wantParts(t, s.group("describe").want(t, ExitOK).stdout, "0 messages behind")
+	testkit.WantParts(t, s.group("reset", "--to", undo, "--execute").want(t, cli.ExitOK).stderr, "warning: 10 messages that nobody has settled are skipped")
+	testkit.WantParts(t, s.group("describe").want(t, cli.ExitOK).stdout, "0 messages behind")
 
 	// What is read again changes nothing.
-	s.group("reset", "--to", "start", "--execute").want(t, ExitOK)
+	s.group("reset", "--to", "start", "--execute").want(t, cli.ExitOK)
 	again := s.open()
 	s.settle(again)
 	expectSettled(t, again, map[string]int64{"duplicate": 10})
@@ -132,15 +135,15 @@ func TestResetOfAGroupWithoutCommitCanBeUndone(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, onePartition)
 	s.sendMessages(s.orders(0, 3, "apple")...)
-	before := s.group("describe", "-o", "json").want(t, ExitOK).stdout
+	before := s.group("describe", "-o", "json").want(t, cli.ExitOK).stdout
 	undo := filepath.Join(t.TempDir(), "before.json")
 	if err := os.WriteFile(undo, []byte(before), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.group("reset", "--to", "2", "--execute").want(t, ExitOK)
-	wantParts(t, s.group("describe").want(t, ExitOK).stdout, "1 message behind")
-	s.group("reset", "--to", undo, "--execute").want(t, ExitOK)
-	wantParts(t, s.group("describe").want(t, ExitOK).stdout, "3 messages behind", "no commit yet, begins at 0")
+	s.group("reset", "--to", "2", "--execute").want(t, cli.ExitOK)
+	testkit.WantParts(t, s.group("describe").want(t, cli.ExitOK).stdout, "1 message behind")
+	s.group("reset", "--to", undo, "--execute").want(t, cli.ExitOK)
+	testkit.WantParts(t, s.group("describe").want(t, cli.ExitOK).stdout, "3 messages behind", "no commit yet, begins at 0")
 }
 
 func TestResetGroupToATime(t *testing.T) {
@@ -153,7 +156,7 @@ func TestResetGroupToATime(t *testing.T) {
 	s.sendMessages(s.orders(3, 5, "apple")...)
 	to := func(args ...string) resetPlan {
 		t.Helper()
-		got := s.group(append([]string{"reset", "-o", "json"}, args...)...).want(t, ExitOK)
+		got := s.group(append([]string{"reset", "-o", "json"}, args...)...).want(t, cli.ExitOK)
 		var plan resetPlan
 		if err := json.Unmarshal([]byte(got.stdout), &plan); err != nil || len(plan.Partitions) != 1 {
 			t.Fatalf("%v: got %s", err, got.stdout)
@@ -172,7 +175,7 @@ func TestResetGroupToATime(t *testing.T) {
 			t.Errorf("%s is offset %d, want %d", at, *plan.Partitions[0].To, want)
 		}
 	}
-	wantParts(t, s.group("reset", "--to", "1h").want(t, ExitOK).stderr, "1h is 20", "Z\n")
+	testkit.WantParts(t, s.group("reset", "--to", "1h").want(t, cli.ExitOK).stderr, "1h is 20", "Z\n")
 }
 
 // lastAppended is when the newest message of the input was appended.
@@ -207,29 +210,29 @@ func TestResetGroupThatMakesNoSense(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		args []string
-		code Exit
+		code cli.Exit
 		says []string
 	}{
-		{"no time", []string{"--to", "yesterday"}, ExitUsage, []string{`"yesterday" is not start, end, an offset, a time or a file`, "RFC 3339"}},
-		{"a time to come", []string{"--to", "2999-01-01"}, ExitUsage, []string{"is in the future", "say end"}},
-		{"beyond the end", []string{"--to", "4"}, ExitUsage, []string{"has no offset 4: it holds 0 up to 2", "try: consumer group reset"}},
-		{"milliseconds since 1970", []string{"--to", "1764237600123"}, ExitUsage, []string{"if it is a time: --to 2025-11-27T10:00:00.123Z"}},
-		{"a topic the group does not read", []string{"--to", "start", "--topics", "others"}, ExitUsage, []string{"does not read others; it reads ["}},
-		{"a partition that is not there", []string{"--to", "start", "--only-partitions", "7"}, ExitNothing, []string{"no partition [7]", "try: consumer group describe"}},
-		{"a file of something else", []string{"--to", file(`{"findings":[]}`)}, ExitUsage, []string{"want what group describe -o json writes"}},
-		{"a file of another group", []string{"--to", file(`{"group":"others","partitions":[{"topic":"orders","partition":0,"committed":1}]}`)}, ExitUsage, []string{"it is of group others"}},
-		{"a file with a negative offset", []string{"--to", row(`"partition":0,"committed":-3`)}, ExitUsage, []string{"want an offset or null"}},
-		{"a file with an offset that is gone", []string{"--to", row(`"partition":0,"committed":9`)}, ExitUsage, []string{"has no offset 9"}},
-		{"a file with a partition that is not there", []string{"--to", row(`"partition":5,"committed":1`)}, ExitFailed, []string{"/5, which does not exist"}},
+		{"no time", []string{"--to", "yesterday"}, cli.ExitUsage, []string{`"yesterday" is not start, end, an offset, a time or a file`, "RFC 3339"}},
+		{"a time to come", []string{"--to", "2999-01-01"}, cli.ExitUsage, []string{"is in the future", "say end"}},
+		{"beyond the end", []string{"--to", "4"}, cli.ExitUsage, []string{"has no offset 4: it holds 0 up to 2", "try: consumer group reset"}},
+		{"milliseconds since 1970", []string{"--to", "1764237600123"}, cli.ExitUsage, []string{"if it is a time: --to 2025-11-27T10:00:00.123Z"}},
+		{"a topic the group does not read", []string{"--to", "start", "--topics", "others"}, cli.ExitUsage, []string{"does not read others; it reads ["}},
+		{"a partition that is not there", []string{"--to", "start", "--only-partitions", "7"}, cli.ExitNothing, []string{"no partition [7]", "try: consumer group describe"}},
+		{"a file of something else", []string{"--to", file(`{"findings":[]}`)}, cli.ExitUsage, []string{"want what group describe -o json writes"}},
+		{"a file of another group", []string{"--to", file(`{"group":"others","partitions":[{"topic":"orders","partition":0,"committed":1}]}`)}, cli.ExitUsage, []string{"it is of group others"}},
+		{"a file with a negative offset", []string{"--to", row(`"partition":0,"committed":-3`)}, cli.ExitUsage, []string{"want an offset or null"}},
+		{"a file with an offset that is gone", []string{"--to", row(`"partition":0,"committed":9`)}, cli.ExitUsage, []string{"has no offset 9"}},
+		{"a file with a partition that is not there", []string{"--to", row(`"partition":5,"committed":1`)}, cli.ExitFailed, []string{"/5, which does not exist"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := s.group(append([]string{"reset", "--execute"}, tt.args...)...).want(t, tt.code)
-			wantParts(t, got.stderr, tt.says...)
+			testkit.WantParts(t, got.stderr, tt.says...)
 		})
 	}
 	s.settings.Group.Topic = "nonsuch"
-	wantParts(t, s.group("reset", "--to", "start").want(t, ExitNothing).stderr, "topic nonsuch at ", "does not exist", "try: consumer run")
-	wantParts(t, s.group("describe").want(t, ExitNothing).stderr, "topic nonsuch at ", "try: consumer run")
+	testkit.WantParts(t, s.group("reset", "--to", "start").want(t, cli.ExitNothing).stderr, "topic nonsuch at ", "does not exist", "try: consumer run")
+	testkit.WantParts(t, s.group("describe").want(t, cli.ExitNothing).stderr, "topic nonsuch at ", "try: consumer run")
 	s.settings.Kafka.Brokers = []string{nowhereBroker}
-	wantParts(t, s.group("describe").want(t, ExitUnreachable).stderr, "no answer from Kafka at "+nowhereBroker, "try: ")
+	testkit.WantParts(t, s.group("describe").want(t, cli.ExitUnreachable).stderr, "no answer from Kafka at "+nowhereBroker, "try: ")
 }

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
 )
@@ -21,7 +22,7 @@ type groupDescribeCommand struct {
 }
 
 // Run implements a command.
-func (c *groupDescribeCommand) Run(ctx context.Context, s *session) error {
+func (c *groupDescribeCommand) Run(ctx context.Context, s *cli.Session) error {
 	client, err := c.open(ctx, s)
 	if err != nil {
 		return err
@@ -32,10 +33,10 @@ func (c *groupDescribeCommand) Run(ctx context.Context, s *session) error {
 		return kafkaFailure(ctx, client, err)
 	}
 	if len(topics) == 0 {
-		return noTopic(client, c.Group.Topic, s.name)
+		return noTopic(client, c.Group.Topic, s.Name)
 	}
 	if len(missing) > 0 {
-		s.say("topics that are not there yet: %s (%s run creates them)", strings.Join(missing, ", "), s.name)
+		s.Say("topics that are not there yet: %s (%s run creates them)", strings.Join(missing, ", "), s.Name)
 	}
 	standing, err := standingOf(ctx, client, c.Group.Group, topics)
 	if err != nil {
@@ -43,17 +44,17 @@ func (c *groupDescribeCommand) Run(ctx context.Context, s *session) error {
 	}
 	switch c.Output {
 	case "json":
-		return c.object(s.stdout, standing)
+		return c.Object(s.Stdout, standing)
 	case "jsonl":
 		for _, p := range standing.Partitions {
-			err = c.object(s.stdout, p)
+			err = c.Object(s.Stdout, p)
 			if err != nil {
 				return err
 			}
 		}
 		return nil
 	default:
-		return standing.write(s.stdout)
+		return standing.write(s.Stdout)
 	}
 }
 
@@ -151,7 +152,7 @@ func dueSince(m *order.Message) time.Time {
 // write is the group for a person.
 func (g *shownGroup) write(to io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "group %s: %s, %s, %s", g.Group, g.state(), counted(len(g.Members), "member"), counted64(g.Lag, "message")+" behind")
+	fmt.Fprintf(&b, "group %s: %s, %s, %s", g.Group, g.state(), cli.Counted(len(g.Members), "member"), cli.Counted64(g.Lag, "message")+" behind")
 	if g.Behind > 0 {
 		fmt.Fprintf(&b, ", the oldest is due for %s", seconds(g.Behind))
 	}
@@ -162,14 +163,14 @@ func (g *shownGroup) write(to io.Writer) error {
 		fmt.Fprint(table, "\nMEMBER\tHOST\tREADS\n")
 		for _, m := range g.Members {
 			names[m.ID] = m.ClientID
-			fmt.Fprintf(table, "%s\t%s\t%s\n", shown(m.ClientID), m.Host, m.reads())
+			fmt.Fprintf(table, "%s\t%s\t%s\n", cli.Shown(m.ClientID), m.Host, m.reads())
 		}
 		_ = table.Flush() // into memory
 	}
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprint(table, "\nTOPIC\tPARTITION\tCOMMITTED\tEND\tLAG\tBEHIND\tMEMBER\n")
 	for _, p := range g.Partitions {
-		fmt.Fprintf(table, "%s\t%d\t%s\t%d\t%d\t%s\t%s\n", p.Topic, p.Partition, p.committed(), p.End, p.Lag, p.behind(), orDash(names[p.Member]))
+		fmt.Fprintf(table, "%s\t%d\t%s\t%d\t%d\t%s\t%s\n", p.Topic, p.Partition, p.committed(), p.End, p.Lag, p.behind(), cli.OrDash(names[p.Member]))
 	}
 	_ = table.Flush() // into memory
 	_, err := io.WriteString(to, b.String())

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 )
 
@@ -22,7 +23,7 @@ type groupResetCommand struct {
 }
 
 // Run implements a command.
-func (c *groupResetCommand) Run(ctx context.Context, s *session) error {
+func (c *groupResetCommand) Run(ctx context.Context, s *cli.Session) error {
 	target, err := c.target(time.Now())
 	if err != nil {
 		return err
@@ -58,18 +59,18 @@ func (c *groupResetCommand) Run(ctx context.Context, s *session) error {
 	if err != nil || c.Execute {
 		return err
 	}
-	s.say("nothing was changed: add --execute to do it; keep this answer (-o json) to be able to go back")
+	s.Say("nothing was changed: add --execute to do it; keep this answer (-o json) to be able to go back")
 	if active {
-		s.say("it would be refused now: %v", stopMembers(c.Group.Group, group.Members, ""))
+		s.Say("it would be refused now: %v", stopMembers(c.Group.Group, group.Members, ""))
 	}
 	return nil
 }
 
 // again is the command line, as it is to be typed once more.
-func (c *groupResetCommand) again(s *session) string {
-	line := s.name + " group reset --to " + word(c.To)
+func (c *groupResetCommand) again(s *cli.Session) string {
+	line := s.Name + " group reset --to " + cli.Word(c.To)
 	if len(c.Topics) > 0 {
-		line += " --topics " + word(strings.Join(c.Topics, ","))
+		line += " --topics " + cli.Word(strings.Join(c.Topics, ","))
 	}
 	if len(c.Partitions) > 0 {
 		line += " --only-partitions " + strings.Trim(strings.ReplaceAll(fmt.Sprint(c.Partitions), " ", ","), "[]")
@@ -142,11 +143,11 @@ func (p *resetPlan) execute(ctx context.Context, client *kafka.Client) error {
 	for _, now := range positions {
 		want, asked := offsets[now.Topic][now.Partition]
 		if asked && now.Committed != want {
-			return &failure{
-				code: ExitFailed,
-				err: fmt.Errorf("%s/%d was set to %d and is at %d: somebody else commits for group %s",
+			return &cli.Failure{
+				Code: cli.ExitFailed,
+				Err: fmt.Errorf("%s/%d was set to %d and is at %d: somebody else commits for group %s",
 					now.Topic, now.Partition, want, now.Committed, p.Group),
-				try: "consumer group describe",
+				Try: "consumer group describe",
 			}
 		}
 	}
@@ -161,24 +162,24 @@ func offsetOr(offset *int64) int64 {
 	return *offset
 }
 
-func (c *groupResetCommand) tell(s *session, p *resetPlan) error {
+func (c *groupResetCommand) tell(s *cli.Session, p *resetPlan) error {
 	if p.Skipped > 0 {
-		s.say("warning: %s that nobody has settled %s skipped; %s audit --log names them",
-			counted64(p.Skipped, "message"), would(p.Executed, "are", "would be"), s.name)
+		s.Say("warning: %s that nobody has settled %s skipped; %s audit --log names them",
+			cli.Counted64(p.Skipped, "message"), would(p.Executed, "are", "would be"), s.Name)
 	}
 	switch c.Output {
 	case "json":
-		return c.object(s.stdout, p)
+		return c.Object(s.Stdout, p)
 	case "jsonl":
 		for _, row := range p.Partitions {
-			err := c.object(s.stdout, row)
+			err := c.Object(s.Stdout, row)
 			if err != nil {
 				return err
 			}
 		}
 		return nil
 	default:
-		return p.write(s.stdout)
+		return p.write(s.Stdout)
 	}
 }
 
@@ -200,7 +201,7 @@ func (p *resetPlan) write(to io.Writer) error {
 	}
 	_ = table.Flush() // into memory
 	fmt.Fprintf(&b, "\ngroup %s %s: %s again, %d skipped\n", p.Group,
-		would(p.Executed, "was reset", "would be reset"), counted64(p.Again, "message"), p.Skipped)
+		would(p.Executed, "was reset", "would be reset"), cli.Counted64(p.Again, "message"), p.Skipped)
 	_, err := io.WriteString(to, b.String())
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 )
 
@@ -33,19 +34,19 @@ func (c *groupResetCommand) target(now time.Time) (resetTarget, error) {
 	if offset, err := strconv.ParseInt(c.To, 10, 64); err == nil && offset >= 0 {
 		return resetTarget{offset: &offset}, nil
 	}
-	at, wrong := parseMoment(c.To, now, time.Local)
+	at, wrong := cli.ParseMoment(c.To, now, time.Local)
 	if wrong == nil && at.After(now) {
-		return resetTarget{}, usage("--to: %s is in the future (it is %s now): for what comes next say end", utc(at), utc(now))
+		return resetTarget{}, cli.Usage("--to: %s is in the future (it is %s now): for what comes next say end", cli.UTC(at), cli.UTC(now))
 	}
 	if wrong == nil {
 		return resetTarget{at: at}, nil
 	}
 	file, err := os.Open(c.To)
 	if errors.Is(err, os.ErrNotExist) {
-		return resetTarget{}, usage("--to: %q is not start, end, an offset, a time or a file: a time is %s", c.To, momentForms)
+		return resetTarget{}, cli.Usage("--to: %q is not start, end, an offset, a time or a file: a time is %s", c.To, cli.MomentForms)
 	}
 	if err != nil {
-		return resetTarget{}, usage("--to: %w", err)
+		return resetTarget{}, cli.Usage("--to: %w", err)
 	}
 	defer file.Close() //nolint:errcheck // it was only read
 	target, err := readOffsets(file)
@@ -53,13 +54,13 @@ func (c *groupResetCommand) target(now time.Time) (resetTarget, error) {
 		err = fmt.Errorf("it is of group %s, not of %s", target.group, c.Group.Group)
 	}
 	if err != nil {
-		return resetTarget{}, usage("--to: file %s: %w", c.To, err)
+		return resetTarget{}, cli.Usage("--to: file %s: %w", c.To, err)
 	}
 	return target, nil
 }
 
 // plan resolves the target for every partition that is meant.
-func (c *groupResetCommand) plan(ctx context.Context, s *session, client *kafka.Client, target resetTarget) (*resetPlan, error) {
+func (c *groupResetCommand) plan(ctx context.Context, s *cli.Session, client *kafka.Client, target resetTarget) (*resetPlan, error) {
 	topics, err := c.meant(ctx, s, client, target)
 	if err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func (c *groupResetCommand) plan(ctx context.Context, s *session, client *kafka.
 		return len(c.Partitions) > 0 && !slices.Contains(c.Partitions, p.Partition)
 	})
 	if len(positions) == 0 {
-		return nil, &failure{code: ExitNothing, err: fmt.Errorf("no partition %v in %v", c.Partitions, topics), try: s.name + " group describe"}
+		return nil, &cli.Failure{Code: cli.ExitNothing, Err: fmt.Errorf("no partition %v in %v", c.Partitions, topics), Try: s.Name + " group describe"}
 	}
 	resolve, err := c.resolver(ctx, s, client, target, topics)
 	if err != nil {
@@ -80,8 +81,8 @@ func (c *groupResetCommand) plan(ctx context.Context, s *session, client *kafka.
 	}
 	plan := &resetPlan{Group: c.Group.Group, To: c.To}
 	if !target.at.IsZero() {
-		plan.To = utc(target.at)
-		s.say("%s is %s", c.To, plan.To)
+		plan.To = cli.UTC(target.at)
+		s.Say("%s is %s", c.To, plan.To)
 	}
 	for _, p := range positions {
 		to, asked, err := resolve(p)
@@ -97,14 +98,14 @@ func (c *groupResetCommand) plan(ctx context.Context, s *session, client *kafka.
 	}
 	for at := range target.rows {
 		if len(c.Partitions) == 0 && !slices.ContainsFunc(positions, func(p kafka.Position) bool { return at == place{p.Topic, p.Partition} }) {
-			return nil, &failure{code: ExitFailed, err: fmt.Errorf("file %s names %s/%d, which does not exist", c.To, at.topic, at.partition), try: s.name + " group describe"}
+			return nil, &cli.Failure{Code: cli.ExitFailed, Err: fmt.Errorf("file %s names %s/%d, which does not exist", c.To, at.topic, at.partition), Try: s.Name + " group describe"}
 		}
 	}
 	return plan, nil
 }
 
 // meant are the topics to reset.
-func (c *groupResetCommand) meant(ctx context.Context, s *session, client *kafka.Client, target resetTarget) ([]string, error) {
+func (c *groupResetCommand) meant(ctx context.Context, s *cli.Session, client *kafka.Client, target resetTarget) ([]string, error) {
 	found, _, err := consumedTopics(ctx, client, c.Group)
 	if err != nil {
 		return nil, err
@@ -127,20 +128,20 @@ func (c *groupResetCommand) meant(ctx context.Context, s *session, client *kafka
 		if slices.Contains(found, name) {
 			continue
 		}
-		if slices.Contains(c.Group.topics().Consumed(), name) || len(found) == 0 {
-			return nil, noTopic(client, name, s.name)
+		if slices.Contains(c.Group.Topics().Consumed(), name) || len(found) == 0 {
+			return nil, noTopic(client, name, s.Name)
 		}
-		return nil, usage("group %s does not read %s; it reads %v", c.Group.Group, name, found)
+		return nil, cli.Usage("group %s does not read %s; it reads %v", c.Group.Group, name, found)
 	}
 	if len(wanted) == 0 {
-		return nil, noTopic(client, c.Group.Topic, s.name)
+		return nil, noTopic(client, c.Group.Topic, s.Name)
 	}
 	return wanted, nil
 }
 
 // resolver tells the offset that the target is in a partition; asked is false
 // when it says nothing about it.
-func (c *groupResetCommand) resolver(ctx context.Context, s *session, client *kafka.Client, t resetTarget, topics []string) (func(kafka.Position) (to int64, asked bool, err error), error) {
+func (c *groupResetCommand) resolver(ctx context.Context, s *cli.Session, client *kafka.Client, t resetTarget, topics []string) (func(kafka.Position) (to int64, asked bool, err error), error) {
 	switch {
 	case t.start:
 		return func(p kafka.Position) (int64, bool, error) { return p.First, true, nil }, nil
@@ -174,13 +175,13 @@ func (c *groupResetCommand) resolver(ctx context.Context, s *session, client *ka
 }
 
 // within refuses an offset that the partition does not have.
-func (c *groupResetCommand) within(s *session, p kafka.Position, offset int64) error {
+func (c *groupResetCommand) within(s *cli.Session, p kafka.Position, offset int64) error {
 	if offset == kafka.NoCommit || offset >= p.First && offset <= p.End {
 		return nil
 	}
-	return &failure{
-		code: ExitUsage,
-		err:  fmt.Errorf("%s/%d has no offset %d: it holds %d up to %d, and the next one gets %d", p.Topic, p.Partition, offset, p.First, p.End-1, p.End),
-		try:  s.name + " group reset --to start, or --only-partitions with those that have it" + epochHint("to", offset),
+	return &cli.Failure{
+		Code: cli.ExitUsage,
+		Err:  fmt.Errorf("%s/%d has no offset %d: it holds %d up to %d, and the next one gets %d", p.Topic, p.Partition, offset, p.First, p.End-1, p.End),
+		Try:  s.Name + " group reset --to start, or --only-partitions with those that have it" + epochHint("to", offset),
 	}
 }

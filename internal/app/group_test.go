@@ -7,20 +7,22 @@ import (
 	"sync"
 	"testing"
 
+	"orderconsumer/internal/instance"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock"
 )
 
 // running is an instance that runs in the background.
 type running struct {
-	*Instance
+	*instance.Instance
 	stop func()
 	done chan error
 }
 
 // start runs an instance until it is stopped or the test ends.
-func (s *shop) start(change ...func(*Options)) *running {
+func (s *shop) start(change ...func(*instance.Options)) *running {
 	s.t.Helper()
 	take, stop := context.WithCancel(s.t.Context())
 	r := &running{Instance: s.open(change...), stop: stop, done: make(chan error, 1)}
@@ -39,10 +41,10 @@ func (s *shop) end(r *running) {
 }
 
 // settledCounter signals when n events have been settled.
-func settledCounter(n int) (option func(*Options), reached chan struct{}) {
+func settledCounter(n int) (option func(*instance.Options), reached chan struct{}) {
 	reached = make(chan struct{})
 	var mu sync.Mutex
-	return func(o *Options) {
+	return func(o *instance.Options) {
 		o.OnSettled = func(order.Settlement) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -78,7 +80,7 @@ func TestInstancesShareTheWork(t *testing.T) {
 	s.end(first) // one less
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
-	err := second.WaitSettled(ctx, func(int64) {})
+	err := second.WaitSettled(ctx, func(string, int64) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +124,7 @@ func TestStoppingSettlesWhatIsInFlight(t *testing.T) {
 
 func TestMessagesRemovedBeforeTheyWereReadStopTheConsumer(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, func(s *ConsumerSettings) { s.Topics.Partitions = 1 })
+	s := newShop(t, func(s *settings.Consumer) { s.Topics.Partitions = 1 })
 	s.stocked(map[string]int64{"apple": 100})
 	s.sendMessages(s.orders(0, 10, "apple")...)
 	s.settle(s.open())

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"orderconsumer/internal/cli"
 )
 
 // healthCommand asks a running instance how it is: for container health checks,
@@ -26,7 +28,7 @@ const maxHealthBytes = 1 << 20
 
 // Run implements a command. A container's health check knows 0 and 1 alone, so
 // every failure is ExitFailed.
-func (c *healthCommand) Run(ctx context.Context, s *session) error {
+func (c *healthCommand) Run(ctx context.Context, s *cli.Session) error {
 	addr, err := dialable(c.Addr)
 	if err != nil {
 		return err
@@ -40,10 +42,10 @@ func (c *healthCommand) Run(ctx context.Context, s *session) error {
 	target := url.URL{Scheme: "http", Host: addr, Path: path, RawQuery: "verbose"}
 	status, report, err := ask(ctx, target.String())
 	if err != nil {
-		return &failure{code: ExitFailed, err: fmt.Errorf("ask %s: %w", target.Host, err),
-			try: fmt.Sprintf("start an instance (%s run), or set HTTP_ADDR to where it serves", s.name)}
+		return &cli.Failure{Code: cli.ExitFailed, Err: fmt.Errorf("ask %s: %w", target.Host, err),
+			Try: fmt.Sprintf("start an instance (%s run), or set HTTP_ADDR to where it serves", s.Name)}
 	}
-	_, err = io.WriteString(s.stdout, report)
+	_, err = io.WriteString(s.Stdout, report)
 	if err != nil {
 		return fmt.Errorf("write the answer: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"testing"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/stock/cache"
 	"orderconsumer/internal/telemetry"
 	"orderconsumer/internal/testkit"
@@ -51,28 +52,28 @@ func TestHealth(t *testing.T) {
 	h.Joined(true)
 	h.Checked("database", nil)
 
-	got := consume(t, "", "health", "--addr", addr).want(t, ExitOK)
-	wantParts(t, got.stdout, "[+]database ok\n", "check passed\n")
+	got := consume(t, "", "health", "--addr", addr).want(t, cli.ExitOK)
+	testkit.WantParts(t, got.stdout, "[+]database ok\n", "check passed\n")
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	consume(t, "", "health", "--ready", "--addr", "0.0.0.0:"+port).want(t, ExitOK)
-	consume(t, "", "health", "--live", "--addr", ":"+port).want(t, ExitOK)
+	consume(t, "", "health", "--ready", "--addr", "0.0.0.0:"+port).want(t, cli.ExitOK)
+	consume(t, "", "health", "--live", "--addr", ":"+port).want(t, cli.ExitOK)
 
 	h.Checked("database", errors.New("gone away"))
-	got = consume(t, "", "health", "--addr", addr).want(t, ExitFailed)
-	wantParts(t, got.stdout, "[-]database: gone away", "check failed\n")
-	wantParts(t, got.stderr, "/readyz with 503")
-	consume(t, "", "health", "--live", "--addr", addr).want(t, ExitOK)
+	got = consume(t, "", "health", "--addr", addr).want(t, cli.ExitFailed)
+	testkit.WantParts(t, got.stdout, "[-]database: gone away", "check failed\n")
+	testkit.WantParts(t, got.stderr, "/readyz with 503")
+	consume(t, "", "health", "--live", "--addr", addr).want(t, cli.ExitOK)
 }
 
 func TestHealthOfNobody(t *testing.T) {
 	t.Parallel()
 	t.Run("nobody listens", func(t *testing.T) {
 		t.Parallel()
-		got := consume(t, "", "health", "--addr", "127.0.0.1:1").want(t, ExitFailed)
-		wantParts(t, got.stderr, "127.0.0.1:1", "consumer run")
+		got := consume(t, "", "health", "--addr", "127.0.0.1:1").want(t, cli.ExitFailed)
+		testkit.WantParts(t, got.stderr, "127.0.0.1:1", "consumer run")
 	})
 	t.Run("somebody listens and says nothing", func(t *testing.T) {
 		t.Parallel()
@@ -81,17 +82,17 @@ func TestHealthOfNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer silent.Close()
-		got := consume(t, "", "health", "--timeout", "100ms", "--addr", silent.Addr().String()).want(t, ExitFailed)
-		wantParts(t, got.stderr, "no answer within 100ms")
+		got := consume(t, "", "health", "--timeout", "100ms", "--addr", silent.Addr().String()).want(t, cli.ExitFailed)
+		testkit.WantParts(t, got.stderr, "no answer within 100ms")
 	})
 	t.Run("an address that is none", func(t *testing.T) {
 		t.Parallel()
 		for _, addr := range []string{"", "8080", "localhost"} {
-			consume(t, "", "health", "--addr", addr).want(t, ExitFailed)
+			consume(t, "", "health", "--addr", addr).want(t, cli.ExitFailed)
 		}
 	})
 	t.Run("both probes at once", func(t *testing.T) {
 		t.Parallel()
-		consume(t, "", "health", "--live", "--ready").want(t, ExitUsage)
+		consume(t, "", "health", "--live", "--ready").want(t, cli.ExitUsage)
 	})
 }

@@ -5,7 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
+	"orderconsumer/internal/testkit"
 )
 
 const oneDay = 24 * time.Hour
@@ -29,10 +32,10 @@ func TestHorizonIsHeldAgainstWhatTheTopicKeeps(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := DedupSettings{Horizon: tt.horizon, ReplayWindow: tt.window}
-			err := s.check()
+			s := settings.Dedup{Horizon: tt.horizon, ReplayWindow: tt.window}
+			err := s.Check()
 			if err == nil {
-				err = s.checkRetention("orders", tt.retention)
+				err = s.CheckRetention("orders", tt.retention)
 			}
 			switch {
 			case tt.refused == "" && err != nil:
@@ -48,22 +51,22 @@ func TestHorizonIsExaminedBeforeAConsumerRuns(t *testing.T) {
 	t.Parallel()
 	p := newPatient(t)
 	// The topics do not exist yet: only who creates them can look.
-	got := p.run("run", "--exit-at-end", "--dedup-horizon", "200h").want(t, ExitUsage)
-	wantParts(t, got.stderr, "dedup-horizon 200h0m0s: topic "+p.topics.Input+" keeps its events for 168h0m0s", "raise DEDUP_HORIZON")
+	got := p.run("run", "--exit-at-end", "--dedup-horizon", "200h").want(t, cli.ExitUsage)
+	testkit.WantParts(t, got.stderr, "dedup-horizon 200h0m0s: topic "+p.topics.Input+" keeps its events for 168h0m0s", "raise DEDUP_HORIZON")
 
-	found := p.examine(ExitFailed, "--dedup-horizon", "200h")
+	found := p.examine(cli.ExitFailed, "--dedup-horizon", "200h")
 	expect(t, found, checkHorizon, statusFail, "keeps its events for 168h0m0s", "raise DEDUP_HORIZON")
-	p.run("run", "--dedup-horizon", "200h").want(t, ExitFailed)
+	p.run("run", "--dedup-horizon", "200h").want(t, cli.ExitFailed)
 
-	found = p.examine(ExitOK, "--dedup-horizon", "400h")
+	found = p.examine(cli.ExitOK, "--dedup-horizon", "400h")
 	expect(t, found, checkHorizon, statusOK, "400h0m0s: "+p.topics.Input+" keeps events for 168h0m0s", "")
-	found = p.examine(ExitOK)
+	found = p.examine(cli.ExitOK)
 	expect(t, found, checkHorizon, statusOK, "every order is remembered", "")
 }
 
 func TestAnEventFromBeforeTheHorizonIsADeadLetter(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, func(s *ConsumerSettings) { s.Dedup.Horizon = 400 * time.Hour })
+	s := newShop(t, func(s *settings.Consumer) { s.Dedup.Horizon = 400 * time.Hour })
 	s.stocked(map[string]int64{"apple": 5})
 	aged := func(id string, age time.Duration) string {
 		return strings.TrimSuffix(create(id, "apple", 1), "}") +

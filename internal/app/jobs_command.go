@@ -8,8 +8,11 @@ import (
 	"slices"
 	"time"
 
+	"orderconsumer/internal/cli"
+	"orderconsumer/internal/instance"
 	"orderconsumer/internal/job"
 	"orderconsumer/internal/lock"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock/ledger"
 )
 
@@ -23,16 +26,16 @@ type jobCommands struct {
 // jobSettings is the part of a command that works on jobs. It has all settings
 // of run, so that one command line serves for both.
 type jobSettings struct {
-	ConsumerSettings
-	OutputSettings
+	settings.Consumer
+	cli.OutputSettings
 
 	open OpenLedger
 }
 
 // connect opens the database.
-func (c *jobSettings) connect(ctx context.Context, s *session) (*ledger.Ledger, error) {
-	if err := c.validate(); err != nil {
-		return nil, usage("%w", err)
+func (c *jobSettings) connect(ctx context.Context, s *cli.Session) (*ledger.Ledger, error) {
+	if err := c.Validate(); err != nil {
+		return nil, cli.Usage("%w", err)
 	}
 	return databaseCommand{Database: c.Database, open: c.open}.connectMigrated(ctx, s)
 }
@@ -41,19 +44,19 @@ func (c *jobSettings) connect(ctx context.Context, s *session) (*ledger.Ledger, 
 type jobListCommand struct{ jobSettings }
 
 // Run implements a command.
-func (c *jobListCommand) Run(ctx context.Context, s *session) error {
+func (c *jobListCommand) Run(ctx context.Context, s *cli.Session) error {
 	l, err := c.connect(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer l.Close() //nolint:errcheck // it was only read
-	list, err := jobs(c.ConsumerSettings, l, slog.New(slog.DiscardHandler))
+	list, err := instance.Jobs(c.Consumer, l, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return usage("%w", err)
+		return cli.Usage("%w", err)
 	}
 	shown := make([]shownJob, 0, len(list))
 	for _, j := range list {
-		if c.Jobs.Mode == jobsOff {
+		if c.Jobs.Mode == settings.JobsOff {
 			j.Schedule = job.Schedule{} // whatever it says, instances with these settings do not look at it
 		}
 		one, err := showJob(ctx, l, j)
@@ -62,13 +65,13 @@ func (c *jobListCommand) Run(ctx context.Context, s *session) error {
 		}
 		shown = append(shown, one)
 	}
-	err = writeAll(c.OutputSettings, s.stdout, "jobs", fmt.Sprintf(jobRow, "JOB", "SCHEDULE (UTC)", "NEXT", "NEWEST RUN"), shown)
+	err = writeAll(c.OutputSettings, s.Stdout, "jobs", fmt.Sprintf(jobRow, "JOB", "SCHEDULE (UTC)", "NEXT", "NEWEST RUN"), shown)
 	if err != nil {
 		return err
 	}
 	for _, j := range list {
 		if j.Off != nil {
-			s.say("%s is off: %v", j.Name, j.Off)
+			s.Say("%s is off: %v", j.Name, j.Off)
 		}
 	}
 	return nil
@@ -77,8 +80,8 @@ func (c *jobListCommand) Run(ctx context.Context, s *session) error {
 // jobHistoryCommand shows the newest runs.
 type jobHistoryCommand struct {
 	databaseCommand
-	OutputSettings
-	ListLimit
+	cli.OutputSettings
+	cli.ListLimit
 	Job string `arg:"" optional:"" help:"Only runs of this job."`
 }
 
@@ -90,8 +93,8 @@ const (
 )
 
 // Run implements a command.
-func (c *jobHistoryCommand) Run(ctx context.Context, s *session) error {
-	most, err := c.most(c.OutputSettings, runsShown)
+func (c *jobHistoryCommand) Run(ctx context.Context, s *cli.Session) error {
+	most, err := c.Most(c.OutputSettings, runsShown)
 	if err != nil {
 		return err
 	}
@@ -100,12 +103,12 @@ func (c *jobHistoryCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer l.Close() //nolint:errcheck // it was only read
-	w := rowWriter[shownRun]{OutputSettings: c.OutputSettings, to: s.stdout, member: "runs", head: runHead()}
+	w := rowWriter[shownRun]{OutputSettings: c.OutputSettings, to: s.Stdout, member: "runs", head: runHead()}
 	more, err := c.pages(ctx, l, most, &w)
 	if err != nil {
 		return err
 	}
-	if w.n == 0 && c.Job != "" && !slices.Contains(jobNames, c.Job) {
+	if w.n == 0 && c.Job != "" && !slices.Contains(instance.JobNames, c.Job) {
 		return noJob(s, c.Job)
 	}
 	if err := w.end(); err != nil {
@@ -113,9 +116,9 @@ func (c *jobHistoryCommand) Run(ctx context.Context, s *session) error {
 	}
 	switch {
 	case w.n == 0:
-		return &failure{code: ExitNothing, err: c.nothing(), try: s.name + " job list"}
+		return &cli.Failure{Code: cli.ExitNothing, Err: c.nothing(), Try: s.Name + " job list"}
 	case more:
-		s.say("the newest %d shown: --limit 0 shows all", w.n)
+		s.Say("the newest %d shown: --limit 0 shows all", w.n)
 	}
 	return nil
 }
@@ -151,8 +154,8 @@ func (c *jobHistoryCommand) nothing() error {
 }
 
 // noJob is the end of a command that was given a name that no job has.
-func noJob(s *session, name string) error {
-	return &failure{code: ExitUsage, err: fmt.Errorf("there is no job %q", name), try: s.name + " job list"}
+func noJob(s *cli.Session, name string) error {
+	return &cli.Failure{Code: cli.ExitUsage, Err: fmt.Errorf("there is no job %q", name), Try: s.Name + " job list"}
 }
 
 // jobRunCommand runs one job.
@@ -162,35 +165,35 @@ type jobRunCommand struct {
 }
 
 // Run implements a command.
-func (c *jobRunCommand) Run(ctx context.Context, s *session) error {
+func (c *jobRunCommand) Run(ctx context.Context, s *cli.Session) error {
 	l, err := c.connect(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer l.Close() //nolint:errcheck // the run is recorded, or an error is at hand
-	log := LogSettings{Format: "text", Level: "info"}.logger(s.stderr)
-	list, err := jobs(c.ConsumerSettings, l, log)
+	log := settings.Log{Format: "text", Level: "info"}.Logger(s.Stderr)
+	list, err := instance.Jobs(c.Consumer, l, log)
 	if err != nil {
-		return usage("%w", err)
+		return cli.Usage("%w", err)
 	}
 	at := slices.IndexFunc(list, func(j job.Job) bool { return j.Name == c.Job })
 	if at < 0 {
 		return noJob(s, c.Job)
 	}
 	if off := list[at].Off; off != nil {
-		return &failure{code: ExitUsage, err: fmt.Errorf("job %s: %w", c.Job, off),
-			try: s.name + " job run " + c.Job + " --dedup-horizon, as the instances have it"}
+		return &cli.Failure{Code: cli.ExitUsage, Err: fmt.Errorf("job %s: %w", c.Job, off),
+			Try: s.Name + " job run " + c.Job + " --dedup-horizon, as the instances have it"}
 	}
 	locker, closeLocker, err := c.locker()
 	if err != nil {
-		return &failure{code: ExitUsage, err: err}
+		return &cli.Failure{Code: cli.ExitUsage, Err: err}
 	}
 	defer closeLocker()
 	runner := job.NewRunner(job.Config{
-		Holder: holderName(), Lease: max(c.Jobs.Lease, job.MinLease), LockRequired: c.Lock.Mode == lockRequired,
+		Holder: instance.HolderName(), Lease: max(c.Jobs.Lease, job.MinLease), LockRequired: c.Lock.Mode == settings.LockRequired,
 	}, job.Deps{Records: l, Locker: locker, Observer: nobodyWatches{}, Now: time.Now})
 	record, err := runner.RunNow(ctx, list[at], func(holder string) {
-		s.say("%s has not finished its run; waiting up to %s to see whether it still moves", holder, job.LockExpiry(c.Jobs.Lease))
+		s.Say("%s has not finished its run; waiting up to %s to see whether it still moves", holder, job.LockExpiry(c.Jobs.Lease))
 	})
 	if err != nil {
 		return c.failure(ctx, s, err)
@@ -200,18 +203,18 @@ func (c *jobRunCommand) Run(ctx context.Context, s *session) error {
 
 // locker opens the lock of the jobs; nil where it is off.
 func (c *jobRunCommand) locker() (job.Locker, func(), error) {
-	if c.Lock.Mode == lockOff {
+	if c.Lock.Mode == settings.LockOff {
 		return nil, func() {}, nil
 	}
-	clients, err := c.Redis.clients(lock.ClientConfig{Name: "order-consumer-job"})
+	clients, err := c.Redis.Clients(lock.ClientConfig{Name: "order-consumer-job"})
 	if err != nil {
 		return nil, nil, err
 	}
-	locker, err := newJobLocker(clients, c.Group.Group, max(c.Jobs.Lease, job.MinLease))
+	locker, err := instance.NewJobLocker(clients, c.Group.Group, max(c.Jobs.Lease, job.MinLease))
 	if err != nil {
 		return nil, nil, err
 	}
-	return jobLocker{locker}, func() {
+	return instance.JobLocker{Locker: locker}, func() {
 		locker.Close()
 		for _, client := range clients {
 			_ = client.Close() // nothing is under way on it
@@ -219,22 +222,22 @@ func (c *jobRunCommand) locker() (job.Locker, func(), error) {
 	}, nil
 }
 
-func (c *jobRunCommand) failure(ctx context.Context, s *session, err error) error {
+func (c *jobRunCommand) failure(ctx context.Context, s *cli.Session, err error) error {
 	var running *job.RunningError
 	switch {
 	case errors.As(err, &running):
-		return &failure{code: ExitFailed, err: err, try: fmt.Sprintf("%s job history %s", s.name, c.Job)}
+		return &cli.Failure{Code: cli.ExitFailed, Err: err, Try: fmt.Sprintf("%s job history %s", s.Name, c.Job)}
 	case errors.Is(err, job.ErrLockUnavailable):
-		return &failure{code: ExitUnreachable, err: err, try: s.name + " doctor, or --lock optional"}
+		return &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: s.Name + " doctor, or --lock optional"}
 	default:
 		return databaseFailure(ctx, err)
 	}
 }
 
 // tell writes the record, and makes a failed run the end of the command.
-func (c *jobRunCommand) tell(s *session, r job.Record) error {
+func (c *jobRunCommand) tell(s *cli.Session, r job.Record) error {
 	shown := showRun(r)
-	err := writeAll(c.OutputSettings, s.stdout, "runs", runHead(), []shownRun{shown})
+	err := writeAll(c.OutputSettings, s.Stdout, "runs", runHead(), []shownRun{shown})
 	if err != nil {
 		return err
 	}

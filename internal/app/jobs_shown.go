@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/job"
 	"orderconsumer/internal/stock/ledger"
 )
@@ -62,7 +63,7 @@ func (j shownJob) String() string {
 		next = j.Next.UTC().Format(time.RFC3339)
 	}
 	if j.Last != nil {
-		last = fmt.Sprintf("%s %s by %s", j.Last.ScheduledAt.Format(time.RFC3339), j.Last.State, orDash(j.Last.Holder))
+		last = fmt.Sprintf("%s %s by %s", j.Last.ScheduledAt.Format(time.RFC3339), j.Last.State, cli.OrDash(j.Last.Holder))
 	}
 	return fmt.Sprintf(jobRow, j.Name, schedule, next, last)
 }
@@ -110,14 +111,14 @@ func (r shownRun) String() string {
 		result = r.Error
 	}
 	if r.Crashes > 0 {
-		result = fmt.Sprintf("(%s vanished) %s", counted(r.Crashes, "holder"), result)
+		result = fmt.Sprintf("(%s vanished) %s", cli.Counted(r.Crashes, "holder"), result)
 	}
-	return fmt.Sprintf(runRow, r.Job, r.ScheduledAt.Format("2006-01-02T15:04:05.000Z"), r.State, took, orDash(r.Holder), orDash(result))
+	return fmt.Sprintf(runRow, r.Job, r.ScheduledAt.Format("2006-01-02T15:04:05.000Z"), r.State, took, cli.OrDash(r.Holder), cli.OrDash(result))
 }
 
 // writeAll writes rows as a table under head, as one document with them as its
 // member, or as a line each.
-func writeAll[T fmt.Stringer](o OutputSettings, to io.Writer, member, head string, rows []T) error {
+func writeAll[T fmt.Stringer](o cli.OutputSettings, to io.Writer, member, head string, rows []T) error {
 	w := rowWriter[T]{OutputSettings: o, to: to, member: member, head: head}
 	for _, row := range rows {
 		if err := w.row(row); err != nil {
@@ -129,7 +130,7 @@ func writeAll[T fmt.Stringer](o OutputSettings, to io.Writer, member, head strin
 
 // rowWriter is writeAll for rows that come one after the other.
 type rowWriter[T fmt.Stringer] struct {
-	OutputSettings
+	cli.OutputSettings
 	to           io.Writer
 	member, head string
 	n            int
@@ -139,11 +140,11 @@ type rowWriter[T fmt.Stringer] struct {
 func (w *rowWriter[T]) row(row T) error {
 	w.n++
 	if w.Output == "jsonl" {
-		return w.object(w.to, row)
+		return w.Object(w.to, row)
 	}
 	text := row.String()
 	switch {
-	case w.machine():
+	case w.Machine():
 		encoded, err := json.Marshal(row)
 		if err != nil {
 			return fmt.Errorf("write the answer: %w", err)

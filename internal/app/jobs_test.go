@@ -3,21 +3,23 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"orderconsumer/internal/cli"
+	"orderconsumer/internal/instance"
 	"orderconsumer/internal/job"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock"
+	"orderconsumer/internal/testkit"
 )
 
 // history are the runs that job history tells, newest first.
 func (p *patient) history(args ...string) []shownRun {
 	p.t.Helper()
 	var whole struct{ Runs []shownRun }
-	got := at(p.t, p.servers)(append([]string{"job", "history", "-o", "json"}, args...)...).want(p.t, ExitOK)
+	got := at(p.t, p.servers)(append([]string{"job", "history", "-o", "json"}, args...)...).want(p.t, cli.ExitOK)
 	if err := json.Unmarshal([]byte(got.stdout), &whole); err != nil {
 		p.t.Fatal(err)
 	}
@@ -28,31 +30,31 @@ func TestJobsByHand(t *testing.T) {
 	t.Parallel()
 	p := newPatient(t)
 	run := at(t, p.servers)
-	run("job", "history").want(t, ExitNothing)
-	wantParts(t, run("job", "history", "audit").want(t, ExitNothing).stderr, "job audit has not been run")
+	run("job", "history").want(t, cli.ExitNothing)
+	testkit.WantParts(t, run("job", "history", "audit").want(t, cli.ExitNothing).stderr, "job audit has not been run")
 	for _, output := range []string{"text", "json", "jsonl"} {
-		got := run("job", "history", "nonsuch", "-o", output).want(t, ExitUsage)
-		wantParts(t, got.stderr, `there is no job "nonsuch"`, "consumer job list")
+		got := run("job", "history", "nonsuch", "-o", output).want(t, cli.ExitUsage)
+		testkit.WantParts(t, got.stderr, `there is no job "nonsuch"`, "consumer job list")
 		if got.stdout != "" {
 			t.Errorf("%s: %q", output, got.stdout)
 		}
 	}
-	got := p.run("job", "list").want(t, ExitOK)
-	wantParts(t, got.stdout, "audit       0 3 * * *", "T03:00:00Z  never", "clean-up    off               -                     never")
-	wantParts(t, got.stderr, "clean-up is off: no order may be removed: DEDUP_HORIZON is not set")
-	wantParts(t, p.run("job", "list", "-o", "json").want(t, ExitOK).stdout, `{"name":"clean-up","schedule":"","off":"no order may be removed: DEDUP_HORIZON`)
+	got := p.run("job", "list").want(t, cli.ExitOK)
+	testkit.WantParts(t, got.stdout, "audit       0 3 * * *", "T03:00:00Z  never", "clean-up    off               -                     never")
+	testkit.WantParts(t, got.stderr, "clean-up is off: no order may be removed: DEDUP_HORIZON is not set")
+	testkit.WantParts(t, p.run("job", "list", "-o", "json").want(t, cli.ExitOK).stdout, `{"name":"clean-up","schedule":"","off":"no order may be removed: DEDUP_HORIZON`)
 
-	got = p.run("job", "run", "audit").want(t, ExitOK)
-	wantParts(t, got.stdout, "audit ", " done ", `"clean":true`)
-	got = p.run("job", "run", "nonsuch").want(t, ExitUsage)
-	wantParts(t, got.stderr, `there is no job "nonsuch"`, "consumer job list")
-	got = p.run("job", "run", "clean-up").want(t, ExitUsage)
-	wantParts(t, got.stderr, "DEDUP_HORIZON is not set", "--dedup-horizon")
-	got = p.run("job", "list", "--dedup-horizon", "720h", "--audit-schedule", "", "-o", "json").want(t, ExitOK)
-	wantParts(t, got.stdout, `{"name":"audit","schedule":"","last":`, `{"name":"clean-up","schedule":"30 3 * * *","next":`)
-	got = p.run("job", "list", "--dedup-horizon", "720h", "--jobs", "off").want(t, ExitOK)
-	wantParts(t, got.stdout, "audit       by hand only      -", "clean-up    by hand only      -")
-	p.run("job", "run", "clean-up", "--dedup-horizon", "720h").want(t, ExitOK)
+	got = p.run("job", "run", "audit").want(t, cli.ExitOK)
+	testkit.WantParts(t, got.stdout, "audit ", " done ", `"clean":true`)
+	got = p.run("job", "run", "nonsuch").want(t, cli.ExitUsage)
+	testkit.WantParts(t, got.stderr, `there is no job "nonsuch"`, "consumer job list")
+	got = p.run("job", "run", "clean-up").want(t, cli.ExitUsage)
+	testkit.WantParts(t, got.stderr, "DEDUP_HORIZON is not set", "--dedup-horizon")
+	got = p.run("job", "list", "--dedup-horizon", "720h", "--audit-schedule", "", "-o", "json").want(t, cli.ExitOK)
+	testkit.WantParts(t, got.stdout, `{"name":"audit","schedule":"","last":`, `{"name":"clean-up","schedule":"30 3 * * *","next":`)
+	got = p.run("job", "list", "--dedup-horizon", "720h", "--jobs", "off").want(t, cli.ExitOK)
+	testkit.WantParts(t, got.stdout, "audit       by hand only      -", "clean-up    by hand only      -")
+	p.run("job", "run", "clean-up", "--dedup-horizon", "720h").want(t, cli.ExitOK)
 
 	l := p.servers.OpenLedger(t)
 	_, err := l.Set(t.Context(), "", stock.Line{Goods: "apple", Num: 5})
@@ -64,18 +66,18 @@ func TestJobsByHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got = p.run("job", "run", "audit").want(t, ExitFailed)
-	wantParts(t, got.stderr, "does not hold what is promised of it: 1 finding")
+	got = p.run("job", "run", "audit").want(t, cli.ExitFailed)
+	testkit.WantParts(t, got.stderr, "does not hold what is promised of it: 1 finding")
 
 	runs := p.history("audit")
 	if len(runs) != 2 || runs[0].State != job.Failed || runs[1].State != job.Done || runs[0].Cause != job.Manual ||
-		!strings.Contains(string(runs[0].Result), `"goods_id":"apple"`) || runs[0].Holder != holderName() || runs[0].FinishedAt == nil {
+		!strings.Contains(string(runs[0].Result), `"goods_id":"apple"`) || runs[0].Holder != instance.HolderName() || runs[0].FinishedAt == nil {
 		t.Errorf("runs %+v", runs)
 	}
-	if all := p.history(); len(all) != 3 || all[1].Job != jobCleanUp || all[1].State != job.Done {
+	if all := p.history(); len(all) != 3 || all[1].Job != instance.JobCleanUp || all[1].State != job.Done {
 		t.Errorf("all runs %+v", all)
 	}
-	wantParts(t, p.run("job", "list").want(t, ExitOK).stdout, " failed by "+holderName())
+	testkit.WantParts(t, p.run("job", "list").want(t, cli.ExitOK).stdout, " failed by "+instance.HolderName())
 }
 
 // TestJobHistoryGivesProgramsAllAndPersonsTheNewest: over more than one page.
@@ -86,7 +88,7 @@ func TestJobHistoryGivesProgramsAllAndPersonsTheNewest(t *testing.T) {
 	l := p.servers.OpenLedger(t)
 	at0 := time.Now().Add(time.Second)
 	for n := range many {
-		status, err := l.Status(t.Context(), jobAudit)
+		status, err := l.Status(t.Context(), instance.JobAudit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,28 +104,28 @@ func TestJobHistoryGivesProgramsAllAndPersonsTheNewest(t *testing.T) {
 	if runs := p.history(); len(runs) != many || runs[0].Fence != many || runs[many-1].Fence != 1 {
 		t.Errorf("%d runs for a program, want %d", len(runs), many)
 	}
-	if got := run("job", "history", "audit", "-o", "jsonl").want(t, ExitOK); strings.Count(got.stdout, "\n") != many || got.stderr != "" {
+	if got := run("job", "history", "audit", "-o", "jsonl").want(t, cli.ExitOK); strings.Count(got.stdout, "\n") != many || got.stderr != "" {
 		t.Errorf("%d lines for a program; %s", strings.Count(got.stdout, "\n"), got.stderr)
 	}
-	got := run("job", "history").want(t, ExitOK)
-	wantParts(t, got.stderr, "the newest 20 shown: --limit 0 shows all")
+	got := run("job", "history").want(t, cli.ExitOK)
+	testkit.WantParts(t, got.stderr, "the newest 20 shown: --limit 0 shows all")
 	if n := strings.Count(got.stdout, "\n"); n != 1+runsShown {
 		t.Errorf("%d lines for a person", n)
 	}
-	if got := run("job", "history", "--limit", "0").want(t, ExitOK); strings.Count(got.stdout, "\n") != 1+many || got.stderr != "" {
+	if got := run("job", "history", "--limit", "0").want(t, cli.ExitOK); strings.Count(got.stdout, "\n") != 1+many || got.stderr != "" {
 		t.Errorf("%d lines for a person who wants all; %s", strings.Count(got.stdout, "\n"), got.stderr)
 	}
 	if runs := p.history("--limit", "3"); len(runs) != 3 || runs[0].Fence != many {
 		t.Errorf("three are asked for: %+v", runs)
 	}
-	wantParts(t, run("job", "history", "--limit=-1").want(t, ExitUsage).stderr, "at least 0")
+	testkit.WantParts(t, run("job", "history", "--limit=-1").want(t, cli.ExitUsage).stderr, "at least 0")
 }
 
 func TestAJobIsNotRunByHandWhileAnotherRunsIt(t *testing.T) {
 	t.Parallel()
 	p := newPatient(t)
 	l := p.servers.OpenLedger(t)
-	status, err := l.Status(t.Context(), jobAudit)
+	status, err := l.Status(t.Context(), instance.JobAudit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,13 +144,13 @@ func TestAJobIsNotRunByHandWhileAnotherRunsIt(t *testing.T) {
 			<-tick.C
 		}
 	}()
-	got := p.run("job", "run", "audit", "--job-lease", "3s").want(t, ExitFailed)
-	wantParts(t, got.stderr, "elsewhere:7 has not finished its run; waiting up to 1.8s", "job audit is being run by elsewhere:7", "job history audit")
+	got := p.run("job", "run", "audit", "--job-lease", "3s").want(t, cli.ExitFailed)
+	testkit.WantParts(t, got.stderr, "elsewhere:7 has not finished its run; waiting up to 1.8s", "job audit is being run by elsewhere:7", "job history audit")
 	stop()
 	<-ended
 
 	// It is silent now: its run is gone on with, and no other begun.
-	p.run("job", "run", "audit", "--job-lease", "1s").want(t, ExitOK)
+	p.run("job", "run", "audit", "--job-lease", "1s").want(t, cli.ExitOK)
 	runs := p.history("audit")
 	if len(runs) != 1 || runs[0].Crashes != 1 || runs[0].State != job.Done || runs[0].Cause != job.Scheduled {
 		t.Errorf("runs %+v", runs)
@@ -159,14 +161,14 @@ func TestAJobIsNotRunByHandWhileAnotherRunsIt(t *testing.T) {
 // time once, and what an audit finds is seen from outside.
 func TestInstancesRunJobs(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, func(s *ConsumerSettings) {
-		s.Jobs = JobSettings{Mode: "on", Audit: "* * * * * *", CleanUp: "* * * * * *", Lease: 3 * time.Second}
+	s := newShop(t, func(s *settings.Consumer) {
+		s.Jobs = settings.Jobs{Mode: "on", Audit: "* * * * * *", CleanUp: "* * * * * *", Lease: 3 * time.Second}
 		s.Dedup.Horizon = time.Millisecond
 	})
 	s.stocked(map[string]int64{"apple": 5})
 	first, second := s.start(), s.start()
-	runs := s.awaitRuns(jobAudit, func(r job.Record) bool { return r.State == job.Done })
-	s.awaitRuns(jobCleanUp, func(r job.Record) bool { return r.State == job.Done })
+	runs := s.awaitRuns(instance.JobAudit, func(r job.Record) bool { return r.State == job.Done })
+	s.awaitRuns(instance.JobCleanUp, func(r job.Record) bool { return r.State == job.Done })
 	if runs[0].Cause != job.Scheduled || runs[0].ScheduledAt.Nanosecond() != 0 {
 		t.Errorf("run %+v", runs[0])
 	}
@@ -174,10 +176,10 @@ func TestInstancesRunJobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.awaitRuns(jobAudit, func(r job.Record) bool { return r.State == job.Failed })
+	s.awaitRuns(instance.JobAudit, func(r job.Record) bool { return r.State == job.Failed })
 	s.end(first)
 	s.end(second)
-	for _, r := range s.awaitRuns(jobAudit, func(job.Record) bool { return true }) {
+	for _, r := range s.awaitRuns(instance.JobAudit, func(job.Record) bool { return true }) {
 		if r.Crashes != 0 {
 			t.Errorf("an instance that was stopped counts as vanished: %+v", r)
 		}
@@ -204,36 +206,4 @@ func (s *shop) awaitRuns(name string, ok func(job.Record) bool) []job.Record {
 			s.t.Fatalf("no such run of %s: %+v", name, runs)
 		}
 	}
-}
-
-func TestWhatAJobCameToIsSeenFromOutside(t *testing.T) {
-	t.Parallel()
-	s := newShop(t, func(s *ConsumerSettings) { s.Jobs.Lease = time.Second })
-	i := s.open()
-	o := jobObserver{i.observer}
-	o.JobSeen(job.Record{Job: jobAudit, State: job.Failed, Error: "1 finding", Result: `{"summary":{"findings":1}}`, FinishedAt: time.Now()})
-	for _, text := range []string{`order_job_failing{job="audit"} 1`, "order_audit_findings 1"} {
-		if got := metricsOf(t, i); !strings.Contains(got, text) {
-			t.Errorf("metrics lack %s", text)
-		}
-	}
-	warned := false
-	for _, line := range i.health.Ready().Lines {
-		warned = warned || strings.Contains(line.String(), "[!]audit: 1 finding")
-	}
-	if !warned {
-		t.Errorf("readiness does not warn: %v", i.health.Ready().Lines)
-	}
-	o.JobSeen(job.Record{Job: jobAudit, State: job.Done, Result: `{"summary":{"findings":0}}`, FinishedAt: time.Now()})
-	if got := metricsOf(t, i); !strings.Contains(got, "order_audit_findings 0") || !strings.Contains(got, `order_job_failing{job="audit"} 0`) {
-		t.Error("what was found stays after a clean audit")
-	}
-}
-
-// metricsOf is what a scraper reads.
-func metricsOf(t *testing.T, i *Instance) string {
-	t.Helper()
-	w := httptest.NewRecorder()
-	i.metrics.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
-	return w.Body.String()
 }

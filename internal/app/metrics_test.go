@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"orderconsumer/internal/instance"
 )
 
 // unfed are the metrics that a run has not fed by its end, where nothing went
@@ -29,13 +31,13 @@ var unfed = map[string]string{
 
 // expectFed holds the instance's own registry against the names that dashboards
 // query: a metric that nothing feeds looks like a shop in which nothing happens.
-func expectFed(t *testing.T, i *Instance) {
+func expectFed(t *testing.T, i *instance.Instance) {
 	t.Helper()
 	names, err := os.ReadFile("../telemetry/testdata/metrics.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	families, err := i.metrics.Gatherer().Gather()
+	families, err := i.Metrics().Gatherer().Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

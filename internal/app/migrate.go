@@ -3,12 +3,14 @@ package app
 import (
 	"context"
 	"fmt"
+
+	"orderconsumer/internal/cli"
 )
 
 // migrateCommand brings the tables up to this program's version.
 type migrateCommand struct {
 	databaseCommand
-	OutputSettings
+	cli.OutputSettings
 	Status bool `help:"Change nothing; name the migrations that are not applied yet."`
 }
 
@@ -19,7 +21,7 @@ type migrated struct {
 }
 
 // Run implements a command.
-func (c *migrateCommand) Run(ctx context.Context, s *session) error {
+func (c *migrateCommand) Run(ctx context.Context, s *cli.Session) error {
 	l, err := c.connect(ctx)
 	if err != nil {
 		return err
@@ -45,9 +47,9 @@ func (c *migrateCommand) Run(ctx context.Context, s *session) error {
 	return nil
 }
 
-func (c *migrateCommand) tell(s *session, m migrated) error {
-	if c.machine() {
-		return c.object(s.stdout, m)
+func (c *migrateCommand) tell(s *cli.Session, m migrated) error {
+	if c.Machine() {
+		return c.Object(s.Stdout, m)
 	}
 	text := ""
 	for _, name := range m.Applied {
@@ -59,6 +61,6 @@ func (c *migrateCommand) tell(s *session, m migrated) error {
 	if text == "" {
 		text = "nothing to do\n"
 	}
-	_, err := fmt.Fprint(s.stdout, text)
+	_, err := fmt.Fprint(s.Stdout, text)
 	return err
 }

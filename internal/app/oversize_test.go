@@ -11,6 +11,7 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 )
 
 // sendCompressed publishes one value that is small in the log, whatever its
@@ -32,7 +33,7 @@ func TestOversizeEventsHoldUpNobody(t *testing.T) {
 	for _, size := range []int{1_500_000, 3 << 20, 5 << 20} {
 		t.Run(fmt.Sprintf("a value that unpacks to %d bytes is a dead letter", size), func(t *testing.T) {
 			t.Parallel()
-			s := newShop(t, func(s *ConsumerSettings) { s.Topics.Partitions = 1 })
+			s := newShop(t, func(s *settings.Consumer) { s.Topics.Partitions = 1 })
 			s.stocked(map[string]int64{"apple": 10})
 			value := bytes.Repeat([]byte("A-1 "), size/4)
 			s.sendCompressed(value)
@@ -47,7 +48,7 @@ func TestOversizeEventsHoldUpNobody(t *testing.T) {
 
 	t.Run("an outcome takes over no traceparent that its topic would refuse", func(t *testing.T) {
 		t.Parallel()
-		s := newShop(t, func(s *ConsumerSettings) { s.Topics.Partitions = 1 })
+		s := newShop(t, func(s *settings.Consumer) { s.Topics.Partitions = 1 })
 		s.stocked(map[string]int64{"apple": 10})
 		s.sendMessages(order.Message{Topic: s.topics.Input, Key: []byte("x"), Value: []byte(create("A-1", "apple", 1)),
 			Headers: []order.Header{{Key: order.HeaderTraceParent, Value: []byte(strings.Repeat("0", 1_048_350))}}})
@@ -58,7 +59,7 @@ func TestOversizeEventsHoldUpNobody(t *testing.T) {
 
 	t.Run("a dead-letter topic with a lower limit than ours gets the beginning", func(t *testing.T) {
 		t.Parallel()
-		s := newShop(t, func(s *ConsumerSettings) { s.Topics.Partitions = 1 })
+		s := newShop(t, func(s *settings.Consumer) { s.Topics.Partitions = 1 })
 		s.stocked(map[string]int64{"apple": 10})
 		s.limit(s.topics.Dead, 100_000)
 		value := bytes.Repeat([]byte("A-1 "), 75_000)
@@ -72,7 +73,7 @@ func TestOversizeEventsHoldUpNobody(t *testing.T) {
 
 	t.Run("a retry tier with a lower limit than ours makes a dead letter of what it cannot take", func(t *testing.T) {
 		t.Parallel()
-		s := newShop(t, func(s *ConsumerSettings) { s.Topics.Partitions = 1 })
+		s := newShop(t, func(s *settings.Consumer) { s.Topics.Partitions = 1 })
 		s.stocked(map[string]int64{"apple": 10})
 		s.limit(s.topics.Tiers[0].Topic, 100_000)
 		value := []byte(create("A-1", "pear", 1) + strings.Repeat(" ", 300_000))
@@ -135,7 +136,7 @@ func (s *shop) expectDeadLetter(value []byte, code string) {
 
 func TestTopicsTakeTheLargestCopy(t *testing.T) {
 	t.Parallel()
-	if around := messageBytes - order.MaxForwardBytes; around < 1<<10 {
-		t.Errorf("a copy of %d bytes leaves the log %d of %d", order.MaxForwardBytes, around, messageBytes)
+	if around := settings.MessageBytes - order.MaxForwardBytes; around < 1<<10 {
+		t.Errorf("a copy of %d bytes leaves the log %d of %d", order.MaxForwardBytes, around, settings.MessageBytes)
 	}
 }

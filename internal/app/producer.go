@@ -1,14 +1,18 @@
 package app
 
-import "io"
+import (
+	"io"
+
+	"orderconsumer/internal/cli"
+)
 
 // producerCommands are the commands of the producer.
 type producerCommands struct {
-	Publish  publishCommand  `cmd:"" help:"Publish order events from a file or from standard input."`
-	Generate generateCommand `cmd:"" help:"Make up a shop's orders and publish them."`
-	Redrive  redriveCommands `cmd:"" help:"Look through a group's dead letters, and bring them back."`
-	Replay   replayCommands  `cmd:"" help:"Publish a part of a topic again: say first what that would do."`
-	Version  versionCommand  `cmd:"" help:"Say which build this is."`
+	Publish  publishCommand     `cmd:"" help:"Publish order events from a file or from standard input."`
+	Generate generateCommand    `cmd:"" help:"Make up a shop's orders and publish them."`
+	Redrive  redriveCommands    `cmd:"" help:"Look through a group's dead letters, and bring them back."`
+	Replay   replayCommands     `cmd:"" help:"Publish a part of a topic again: say first what that would do."`
+	Version  cli.VersionCommand `cmd:"" help:"Say which build this is."`
 }
 
 // ProducerProgram is the producer with its commands. The zero value is the one
@@ -22,10 +26,10 @@ type ProducerProgram struct {
 
 // Run carries out one command line and returns the code to exit with.
 func (p ProducerProgram) Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	return p.program().run(args, streams{stdin: stdin, stdout: stdout, stderr: stderr})
+	return p.program().Run(args, cli.Streams{Stdin: stdin, Stdout: stdout, Stderr: stderr})
 }
 
-func (p ProducerProgram) program() program {
+func (p ProducerProgram) program() cli.Program {
 	name, open := p.Name, p.OpenLedger
 	if name == "" {
 		name = "producer"
@@ -33,7 +37,7 @@ func (p ProducerProgram) program() program {
 	if open == nil {
 		open = openLedger
 	}
-	return program{name: name, help: producerHelp, commands: newProducerCommands(open)}
+	return cli.Program{Name: name, Help: producerHelp, Commands: newProducerCommands(open), Before: warnInsecure}
 }
 
 // newProducerCommands gives every command that works on the database the way to
@@ -65,4 +69,4 @@ func Producer(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return ProducerProgram{}.Run(args, stdin, stdout, stderr)
 }
 
-func producerProgram() program { return ProducerProgram{}.program() }
+func producerProgram() cli.Program { return ProducerProgram{}.program() }

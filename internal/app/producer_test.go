@@ -16,8 +16,10 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/testkit"
 )
 
@@ -66,7 +68,7 @@ func newFakeKiosk(t *testing.T) *kiosk {
 
 func (k *kiosk) connect() {
 	k.t.Helper()
-	client, err := KafkaSettings{Brokers: k.brokers}.Client("test")
+	client, err := settings.Kafka{Brokers: k.brokers}.Client("test")
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -111,7 +113,7 @@ func (k *kiosk) callUnder(signals chan os.Signal, stdin io.Reader, command strin
 	}, args...)
 	var stdout bytes.Buffer
 	var stderr lockedBuffer
-	code := producerProgram().runUnder(signals, args, streams{stdin: stdin, stdout: &stdout, stderr: &stderr})
+	code := producerProgram().RunUnder(signals, args, cli.Streams{Stdin: stdin, Stdout: &stdout, Stderr: &stderr})
 	return answer{code: code, stdout: stdout.String(), stderr: stderr.String()}
 }
 
@@ -205,7 +207,7 @@ func answered[T any](t *testing.T, a answer) T {
 }
 
 // expect compares the code and looks for texts on standard error.
-func (a answer) expect(t *testing.T, code Exit, said ...string) {
+func (a answer) expect(t *testing.T, code cli.Exit, said ...string) {
 	t.Helper()
 	if a.code != code {
 		t.Errorf("exit code %d, want %d", a.code, code)

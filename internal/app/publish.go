@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 
 	"golang.org/x/term"
+
+	"orderconsumer/internal/cli"
+	"orderconsumer/internal/settings"
 )
 
 // standardInput is how a command line names it.
@@ -20,13 +23,13 @@ type publishCommand struct {
 	Format     string `env:"PUBLISH_FORMAT" default:"auto" enum:"auto,jsonl,csv" help:"jsonl: one event a line, as the contract has it. csv: order_id,goods_id,num, a header line is recognised; the lines of one order must stand together, since a line that comes later finds its order published without it. auto: by the file's name, else by its first character."`
 	NoValidate bool   `aliases:"force" env:"PUBLISH_NO_VALIDATE" help:"Publish even lines that the consumer can only dead-letter; empty lines are skipped all the same. --force is another name for it. Both are for jsonl: they have no effect on csv."`
 
-	Target  TargetSettings  `embed:""`
-	Payload PayloadSettings `embed:""`
-	OutputSettings
+	Target  TargetSettings   `embed:""`
+	Payload settings.Payload `embed:""`
+	cli.OutputSettings
 }
 
 // Run implements a command.
-func (c *publishCommand) Run(ctx context.Context, s *session) error {
+func (c *publishCommand) Run(ctx context.Context, s *cli.Session) error {
 	file, size, err := c.open(s)
 	if err != nil {
 		return err
@@ -40,9 +43,9 @@ func (c *publishCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	defer target.close(s.abort)
+	defer target.close(s.Abort)
 	t := newTally(s)
-	t.complaints.shown = c.Payload.shown()
+	t.complaints.shown = c.Payload.Shown()
 	lines := readLines(ctx, file, &t.bytes)
 	reader := &eventReader{cmd: c, lines: lines, tally: t, failed: &failedFile{}}
 	d := c.Target.deliverer(target, s, t, reader.failed)
@@ -54,7 +57,7 @@ func (c *publishCommand) Run(ctx context.Context, s *session) error {
 
 // conclude says how it went: to a person on standard error, to a program on
 // standard output.
-func (c *publishCommand) conclude(ctx context.Context, s *session, t *tally, r *eventReader) error {
+func (c *publishCommand) conclude(ctx context.Context, s *cli.Session, t *tally, r *eventReader) error {
 	r.failed.close()
 	t.complaints.end()
 	if r.err != nil { // it is no file of events; nothing was published
@@ -62,9 +65,9 @@ func (c *publishCommand) conclude(ctx context.Context, s *session, t *tally, r *
 	}
 	sum := t.summary(c.Target.Topic, r.failed)
 	sum.Stopped = ctx.Err() != nil
-	s.say("%s", sum.text())
-	if c.machine() {
-		err := c.object(s.stdout, sum)
+	s.Say("%s", sum.text())
+	if c.Machine() {
+		err := c.Object(s.Stdout, sum)
 		if err != nil {
 			return err
 		}
@@ -78,12 +81,12 @@ func (c *publishCommand) conclude(ctx context.Context, s *session, t *tally, r *
 // shortfall is the error when something was not delivered.
 func (c *publishCommand) shortfall(ctx context.Context, sum publishSummary, r *eventReader) error {
 	if sum.Stopped {
-		f := &failure{
-			code: ExitFailed,
-			err:  fmt.Errorf("%w after line %d of %s: what follows was not read", context.Cause(ctx), r.last, c.File),
+		f := &cli.Failure{
+			Code: cli.ExitFailed,
+			Err:  fmt.Errorf("%w after line %d of %s: what follows was not read", context.Cause(ctx), r.last, c.File),
 		}
 		if c.File != standardInput {
-			f.try = fmt.Sprintf("tail -n +%d %s | producer publish --format %s", r.last+1, c.File, r.format)
+			f.Try = fmt.Sprintf("tail -n +%d %s | producer publish --format %s", r.last+1, c.File, r.format)
 		}
 		return f
 	}
@@ -103,26 +106,26 @@ func (c *publishCommand) failedPath(format string) string {
 }
 
 // open opens the input. Its size is zero when it is not known.
-func (c *publishCommand) open(s *session) (_ io.ReadCloser, size int64, _ error) {
+func (c *publishCommand) open(s *cli.Session) (_ io.ReadCloser, size int64, _ error) {
 	if c.File == standardInput {
-		if file, ok := s.stdin.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-			s.say("%s: reading events from the terminal, one a line; Ctrl-D ends", s.name)
+		if file, ok := s.Stdin.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+			s.Say("%s: reading events from the terminal, one a line; Ctrl-D ends", s.Name)
 		}
-		return io.NopCloser(s.stdin), 0, nil
+		return io.NopCloser(s.Stdin), 0, nil
 	}
 	if sameFile(c.File, c.Target.FailedFile) {
-		return nil, 0, usage("%s cannot be read and take the failed lines at the same time", c.File)
+		return nil, 0, cli.Usage("%s cannot be read and take the failed lines at the same time", c.File)
 	}
 	file, err := os.Open(c.File)
 	if err != nil {
-		return nil, 0, usage("%w", err)
+		return nil, 0, cli.Usage("%w", err)
 	}
 	info, err := file.Stat()
 	if err != nil {
-		return nil, 0, errors.Join(usage("%w", err), file.Close())
+		return nil, 0, errors.Join(cli.Usage("%w", err), file.Close())
 	}
 	if info.IsDir() {
-		return nil, 0, errors.Join(usage("%s is a folder", c.File), file.Close())
+		return nil, 0, errors.Join(cli.Usage("%s is a folder", c.File), file.Close())
 	}
 	return file, info.Size(), nil
 }

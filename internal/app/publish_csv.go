@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/stock"
 )
@@ -204,7 +205,7 @@ func (o *csvOrders) isHeader(fields []string) bool {
 func (o *csvOrders) complete(file string) error {
 	for i, name := range csvColumns {
 		if o.columns[i] < 0 {
-			return usage("the first line of %s names no column %s, want %s", file, name, strings.Join(csvColumns[:], ","))
+			return cli.Usage("the first line of %s names no column %s, want %s", file, name, strings.Join(csvColumns[:], ","))
 		}
 	}
 	return nil

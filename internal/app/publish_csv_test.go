@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/stock"
 )
@@ -90,9 +91,9 @@ func TestPublishCSV(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			k := newKiosk(t)
-			code := ExitOK
+			code := cli.ExitOK
 			if tt.failed != "" {
-				code = ExitFailed
+				code = cli.ExitFailed
 			}
 			k.call(tt.text, "publish").expect(t, code, tt.said...)
 			orders := make(map[string][]stock.Line)
@@ -124,7 +125,7 @@ func TestPublishCSVOfLongLines(t *testing.T) {
 	// More than is read ahead, in one order.
 	long := strings.Repeat("A-1,421,1,"+strings.Repeat("x", maxRowBytes*3/4)+"\n", order.MaxItems)
 	tooLong := "A-2,421,1," + strings.Repeat("x", maxRowBytes) + "\n"
-	k.call(header+long+tooLong, "publish").expect(t, ExitFailed, "published 1 ", "line 502: more than 65536 bytes")
+	k.call(header+long+tooLong, "publish").expect(t, cli.ExitFailed, "published 1 ", "line 502: more than 65536 bytes")
 	if k.content(k.failures()) != header+tooLong {
 		t.Error("the failed file does not hold the line that is too long")
 	}
@@ -133,7 +134,7 @@ func TestPublishCSVOfLongLines(t *testing.T) {
 func TestPublishCSVNeedsEveryColumn(t *testing.T) {
 	t.Parallel()
 	k := newKiosk(t)
-	k.call("order_id,goods\nA-1,421\n", "publish").expect(t, ExitUsage, "the first line of - names no column goods_id")
+	k.call("order_id,goods\nA-1,421\n", "publish").expect(t, cli.ExitUsage, "the first line of - names no column goods_id")
 	if n := len(k.published()); n != 0 {
 		t.Errorf("%d messages were published", n)
 	}

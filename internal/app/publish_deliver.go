@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
 )
 
@@ -61,7 +62,7 @@ func (p *parcel) bytes() int64 {
 // one of them has to be tried again.
 type deliverer struct {
 	publisher order.Publisher
-	session   *session
+	session   *cli.Session
 	timeout   time.Duration
 	tally     *tally
 	failed    *failedFile
@@ -75,7 +76,7 @@ type deliverer struct {
 	hopeless error     // why nothing more is tried
 }
 
-func (t *TargetSettings) deliverer(to *target, s *session, counts *tally, failed *failedFile) *deliverer {
+func (t *TargetSettings) deliverer(to *target, s *cli.Session, counts *tally, failed *failedFile) *deliverer {
 	return &deliverer{
 		publisher: to.publisher, session: s, timeout: t.Timeout,
 		tally: counts, failed: failed, onGivingUp: func() {},
@@ -143,8 +144,8 @@ func ready(ahead <-chan parcel) (p parcel, ok bool) {
 func (d *deliverer) deliver(pending []parcel) {
 	for try := 1; ; try++ {
 		switch {
-		case d.session.abort.Err() != nil:
-			d.fail(pending, context.Cause(d.session.abort))
+		case d.session.Abort.Err() != nil:
+			d.fail(pending, context.Cause(d.session.Abort))
 			return
 		case d.hopeless != nil:
 			d.fail(pending, d.hopeless)
@@ -157,7 +158,7 @@ func (d *deliverer) deliver(pending []parcel) {
 		}
 		pending = unconfirmed
 		switch half := len(pending) / 2; {
-		case d.session.abort.Err() != nil:
+		case d.session.Abort.Err() != nil:
 			continue
 		case passing(err) && time.Since(d.progress) >= d.timeout:
 			d.giveUp(fmt.Errorf("nothing was confirmed for %s: %w", d.timeout, err))
@@ -179,7 +180,7 @@ func (d *deliverer) deliver(pending []parcel) {
 
 // publish tries once, and returns what is not confirmed in its old order.
 func (d *deliverer) publish(pending []parcel) ([]parcel, error) {
-	ctx, cancel := context.WithTimeout(d.session.abort, max(time.Second, d.timeout-time.Since(d.progress)))
+	ctx, cancel := context.WithTimeout(d.session.Abort, max(time.Second, d.timeout-time.Since(d.progress)))
 	defer cancel()
 	messages := make([]order.Message, len(pending))
 	for i := range pending {
@@ -203,14 +204,14 @@ func (d *deliverer) confirm(n int) {
 	d.progress, d.refused = time.Now(), 0
 	if d.waiting {
 		d.waiting = false
-		d.session.say("%s: confirmed, going on", d.session.name)
+		d.session.Say("%s: confirmed, going on", d.session.Name)
 	}
 }
 
 func (d *deliverer) sayWaiting(err error) {
 	if !d.waiting {
 		d.waiting = true
-		d.session.say("%s: not confirmed, trying again for %s: %v", d.session.name, d.timeout, err)
+		d.session.Say("%s: not confirmed, trying again for %s: %v", d.session.Name, d.timeout, err)
 	}
 }
 
@@ -230,7 +231,7 @@ func (d *deliverer) refuse(pending []parcel, err error) {
 // giveUp ends all trying.
 func (d *deliverer) giveUp(why error) {
 	d.hopeless = why
-	d.session.say("%s: giving up: %v", d.session.name, why)
+	d.session.Say("%s: giving up: %v", d.session.Name, why)
 	d.onGivingUp()
 }
 
@@ -251,7 +252,7 @@ func (d *deliverer) rest(try int) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-d.session.abort.Done():
+	case <-d.session.Abort.Done():
 	}
 }
 

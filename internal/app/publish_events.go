@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
 )
 
@@ -125,10 +126,10 @@ func (r *eventReader) settleFormat(first []byte) error {
 		}
 	}
 	if format == formatJSONL && character == '[' && !r.cmd.NoValidate {
-		return &failure{
-			code: ExitUsage,
-			err:  fmt.Errorf("%s is a JSON array: events stand one on a line", r.cmd.File),
-			try:  fmt.Sprintf("jq -c '.[]' %s | producer publish", r.cmd.File),
+		return &cli.Failure{
+			Code: cli.ExitUsage,
+			Err:  fmt.Errorf("%s is a JSON array: events stand one on a line", r.cmd.File),
+			Try:  fmt.Sprintf("jq -c '.[]' %s | producer publish", r.cmd.File),
 		}
 	}
 	r.format = format

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+
+	"orderconsumer/internal/cli"
 )
 
 // failedMode is the mode of the file: orders are nobody else's business.
@@ -51,10 +53,10 @@ func (f *failedFile) check() error {
 	if err == nil || created && errors.Is(err, fs.ErrExist) {
 		return nil
 	}
-	return &failure{
-		code: ExitUsage,
-		err:  fmt.Errorf("no place for what is not delivered, nothing was published: %w", err),
-		try:  "the same command with --failed-file " + filepath.Join(os.TempDir(), "producer.failed"),
+	return &cli.Failure{
+		Code: cli.ExitUsage,
+		Err:  fmt.Errorf("no place for what is not delivered, nothing was published: %w", err),
+		Try:  "the same command with --failed-file " + filepath.Join(os.TempDir(), "producer.failed"),
 	}
 }
 

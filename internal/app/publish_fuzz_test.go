@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
 )
 
@@ -18,7 +19,7 @@ import (
 func publishFile(tb testing.TB, text []byte, c publishCommand) (parcels []parcel, kept, said string, r *eventReader) {
 	tb.Helper()
 	var talk strings.Builder
-	s := &session{name: "producer", stderr: newTalker(&talk)}
+	s := &cli.Session{Name: "producer", Stderr: cli.NewTalker(&talk)}
 	t := newTally(s)
 	r = &eventReader{cmd: &c, lines: readLines(tb.Context(), bytes.NewReader(text), &t.bytes), tally: t, failed: &failedFile{}}
 	for p := range r.events() {
@@ -128,7 +129,7 @@ func checkParcel(t *testing.T, p *parcel, format string, force bool) {
 // long as two hundred of the longest that are looked at.
 func TestLinesWithoutEndTakeBoundedMemory(t *testing.T) {
 	t.Parallel()
-	s := &session{name: "producer", stderr: newTalker(io.Discard)}
+	s := &cli.Session{Name: "producer", Stderr: cli.NewTalker(io.Discard)}
 	tally := newTally(s)
 	endless := io.LimitReader(zeros{}, 200*maxLineBytes)
 	c := publishCommand{File: "events", Format: formatJSONL}

@@ -28,9 +28,9 @@ type progressTotal struct {
 // a terminal, by a line now and then elsewhere. Nothing is coloured.
 func (t *tally) showProgress(total progressTotal) (done func()) {
 	every := lineEvery
-	show := func() { t.session.say("%s", t.standing()) }
+	show := func() { t.session.Say("%s", t.standing()) }
 	end := func() {}
-	if t.session.stderr.terminal {
+	if t.session.Stderr.Terminal {
 		bar := t.bar(total)
 		every = barEvery
 		show = func() {
@@ -67,7 +67,7 @@ func (t *tally) bar(total progressTotal) *progressbar.ProgressBar {
 		most = -1 // a spinner
 	}
 	return progressbar.NewOptions64(most,
-		progressbar.OptionSetWriter(barWriter{t.session.stderr}),
+		progressbar.OptionSetWriter(t.session.Stderr.Bar()),
 		progressbar.OptionSetWidth(barWidth),
 		progressbar.OptionSetPredictTime(most > 0),
 		progressbar.OptionShowDescriptionAtLineEnd(),

@@ -8,7 +8,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"orderconsumer/internal/cli"
 )
+
+// lineCleared is what takes a bar away.
+const lineCleared = "\033[2K\r"
 
 func TestProgress(t *testing.T) {
 	t.Parallel()
@@ -17,7 +22,7 @@ func TestProgress(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			var out bytes.Buffer
-			counts := newTally(&session{name: "producer", stderr: newTalker(&out)})
+			counts := newTally(&cli.Session{Name: "producer", Stderr: cli.NewTalker(&out)})
 			done := counts.showProgress(progressTotal{})
 			time.Sleep(lineEvery - time.Millisecond)
 			counts.published.Add(300)
@@ -37,24 +42,24 @@ func TestProgress(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			var out bytes.Buffer
-			talk := newTalker(&out)
-			talk.terminal = true
-			s := &session{name: "producer", stderr: talk}
+			talk := cli.NewTalker(&out)
+			talk.Terminal = true
+			s := &cli.Session{Name: "producer", Stderr: talk}
 			counts := newTally(s)
 			done := counts.showProgress(progressTotal{events: 1000})
 			counts.published.Add(250)
 			time.Sleep(time.Second + time.Millisecond)
-			s.say("line 7: bad")
+			s.Say("line 7: bad")
 			time.Sleep(time.Second)
 			done()
 			got := out.String()
 			if !strings.Contains(got, "25%") || !strings.Contains(got, "published 250") {
 				t.Errorf("no bar of a quarter in %q", got)
 			}
-			if !strings.Contains(got, clearLine+"line 7: bad\n") {
+			if !strings.Contains(got, lineCleared+"line 7: bad\n") {
 				t.Errorf("the line stands in the bar: %q", got)
 			}
-			if !strings.HasSuffix(got, clearLine) {
+			if !strings.HasSuffix(got, lineCleared) {
 				t.Errorf("the bar is left behind: %q", got)
 			}
 			if strings.Contains(got, "\033[3") {

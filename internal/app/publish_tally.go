@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
 )
 
@@ -18,11 +19,11 @@ type tally struct {
 	late        atomic.Int64 // of the invalid: lines of orders that went out without them
 	tooLarge    atomic.Int64 // of the undelivered: larger than the topic takes
 	bytes       atomic.Int64 // of the input that have been read
-	session     *session
+	session     *cli.Session
 	complaints  *complaints
 }
 
-func newTally(s *session) *tally {
+func newTally(s *cli.Session) *tally {
 	return &tally{began: time.Now(), session: s, complaints: &complaints{session: s}}
 }
 
@@ -79,10 +80,10 @@ func (s publishSummary) shortfall() error {
 	if s.Failed == 0 {
 		return nil
 	}
-	return &failure{
-		code: ExitFailed,
-		err:  fmt.Errorf("%d of %d events were not published: %s", s.Failed, s.Failed+s.Published, s.Whereabouts),
-		try:  s.remedy(),
+	return &cli.Failure{
+		Code: cli.ExitFailed,
+		Err:  fmt.Errorf("%d of %d events were not published: %s", s.Failed, s.Failed+s.Published, s.Whereabouts),
+		Try:  s.remedy(),
 	}
 }
 
@@ -116,7 +117,7 @@ const complaintsMost = 10
 
 // complaints says what is wrong with events, the first few of them.
 type complaints struct {
-	session *session
+	session *cli.Session
 	shown   bool // they repeat what events say
 	mu      sync.Mutex
 	count   int
@@ -128,7 +129,7 @@ func (c *complaints) add(format string, args ...any) {
 	defer c.mu.Unlock()
 	c.count++
 	if c.count <= complaintsMost {
-		c.session.say(format, args...)
+		c.session.Say(format, args...)
 	}
 }
 
@@ -145,6 +146,6 @@ func (c *complaints) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if more := c.count - complaintsMost; more > 0 {
-		c.session.say("... and %d more", more)
+		c.session.Say("... and %d more", more)
 	}
 }

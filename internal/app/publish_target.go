@@ -10,20 +10,22 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 )
 
 // TargetSettings say where events are published, and how hard it is tried.
 type TargetSettings struct {
-	Kafka      KafkaSettings `embed:""`
-	Topic      string        `env:"ORDERS_TOPIC" default:"orders" help:"Topic to publish to."`
-	Create     bool          `help:"Create the topic if it does not exist."`
-	Topics     TopicSettings `embed:""`
-	Source     string        `env:"ORDERS_SOURCE" default:"/producer" help:"Where the events come from: header ce_source."`
-	Rate       float64       `env:"PUBLISH_RATE" default:"0" help:"Most events per second; 0 for as many as there can be."`
-	Timeout    time.Duration `env:"PUBLISH_TIMEOUT" default:"30s" help:"How long to try without anything being confirmed."`
-	FailedFile string        `type:"path" env:"PUBLISH_FAILED_FILE" help:"File that takes, byte for byte, what was not delivered; it is appended to. Default: the input's name and .failed.jsonl or .failed.csv."`
+	Kafka      settings.Kafka  `embed:""`
+	Topic      string          `env:"ORDERS_TOPIC" default:"orders" help:"Topic to publish to."`
+	Create     bool            `help:"Create the topic if it does not exist."`
+	Topics     settings.Topics `embed:""`
+	Source     string          `env:"ORDERS_SOURCE" default:"/producer" help:"Where the events come from: header ce_source."`
+	Rate       float64         `env:"PUBLISH_RATE" default:"0" help:"Most events per second; 0 for as many as there can be."`
+	Timeout    time.Duration   `env:"PUBLISH_TIMEOUT" default:"30s" help:"How long to try without anything being confirmed."`
+	FailedFile string          `type:"path" env:"PUBLISH_FAILED_FILE" help:"File that takes, byte for byte, what was not delivered; it is appended to. Default: the input's name and .failed.jsonl or .failed.csv."`
 }
 
 // reachTimeout is how long Kafka may take to answer at first: long enough for
@@ -37,16 +39,16 @@ type target struct {
 }
 
 // open makes sure that the topic can be published to.
-func (t *TargetSettings) open(ctx context.Context, s *session) (*target, error) {
+func (t *TargetSettings) open(ctx context.Context, s *cli.Session) (*target, error) {
 	if t.Rate < 0 || math.IsNaN(t.Rate) {
-		return nil, usage("--rate is %v, must be at least 0", t.Rate)
+		return nil, cli.Usage("--rate is %v, must be at least 0", t.Rate)
 	}
 	if t.Timeout <= 0 {
-		return nil, usage("--timeout is %s, must be more than 0", t.Timeout)
+		return nil, cli.Usage("--timeout is %s, must be more than 0", t.Timeout)
 	}
-	client, err := t.Kafka.Client(s.name)
+	client, err := t.Kafka.Client(s.Name)
 	if err != nil {
-		return nil, usage("%w", err)
+		return nil, cli.Usage("%w", err)
 	}
 	err = t.ensure(ctx, client)
 	if err != nil {
@@ -84,10 +86,10 @@ func (t *TargetSettings) ensure(ctx context.Context, client *kafka.Client) error
 	case len(found[t.Topic]) > 0:
 		return nil
 	case !t.Create:
-		return &failure{
-			code: ExitFailed,
-			err:  fmt.Errorf("topic %s at %s does not exist, or has partitions without a leader", t.Topic, strings.Join(client.Brokers(), ", ")),
-			try:  "go run ./cmd/consumer run, which creates its topics, or this command with --create --partitions " + fmt.Sprint(t.Topics.Partitions),
+		return &cli.Failure{
+			Code: cli.ExitFailed,
+			Err:  fmt.Errorf("topic %s at %s does not exist, or has partitions without a leader", t.Topic, strings.Join(client.Brokers(), ", ")),
+			Try:  "go run ./cmd/consumer run, which creates its topics, or this command with --create --partitions " + fmt.Sprint(t.Topics.Partitions),
 		}
 	}
 	creating, cancel := context.WithTimeout(ctx, t.Timeout)
@@ -103,14 +105,14 @@ func (t *TargetSettings) ensure(ctx context.Context, client *kafka.Client) error
 // notServed is the failure of brokers that do not answer, or not us.
 func (t *TargetSettings) notServed(client *kafka.Client, err error) error {
 	at := strings.Join(client.Brokers(), ", ")
-	fix, there := t.Kafka.fix(err)
+	fix, there := t.Kafka.Fix(err)
 	if there {
-		return &failure{code: ExitFailed, err: fmt.Errorf("not served by Kafka at %s: %w", at, err), try: fix}
+		return &cli.Failure{Code: cli.ExitFailed, Err: fmt.Errorf("not served by Kafka at %s: %w", at, err), Try: fix}
 	}
-	return &failure{
-		code: ExitUnreachable,
-		err:  fmt.Errorf("no answer from Kafka at %s: %w", at, err),
-		try:  "scripts/servers up, and set KAFKA_BROKERS to what it prints",
+	return &cli.Failure{
+		Code: cli.ExitUnreachable,
+		Err:  fmt.Errorf("no answer from Kafka at %s: %w", at, err),
+		Try:  "scripts/servers up, and set KAFKA_BROKERS to what it prints",
 	}
 }
 

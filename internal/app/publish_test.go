@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
 )
 
@@ -35,7 +36,7 @@ func TestPublishLines(t *testing.T) {
 		odd := `{ "order_id" : 7, "type":"order.created",  "items":[{"num":"2","goods_id":421}], "note": "\u00e4" } `
 		file := k.file("orders.jsonl", byteOrderMark+create("A-1", "421", 2)+"\r\n\r\n  \n"+odd+"\n"+cancelOf("A-1"))
 		got := k.call("", "publish", "--file", file)
-		got.expect(t, ExitOK, "published 3 to "+k.topic+", failed 0, ")
+		got.expect(t, cli.ExitOK, "published 3 to "+k.topic+", failed 0, ")
 		if got.stdout != "" {
 			t.Errorf("standard output: %q", got.stdout)
 		}
@@ -53,7 +54,7 @@ func TestPublishLines(t *testing.T) {
 		k := newKiosk(t)
 		event := `{"event_id":"e-1","type":"order.created","order_id":"A-1","occurred_at":"2026-11-23T02:02:03.5+01:00","items":[{"goods_id":"421","num":2}]}`
 		bare := `{"type":"order.cancelled","order_id":"A-1"}`
-		k.call(event+"\n"+bare+"\n", "publish", "--source", "/till").expect(t, ExitOK)
+		k.call(event+"\n"+bare+"\n", "publish", "--source", "/till").expect(t, cli.ExitOK)
 		messages := k.published()
 		if len(messages) != 2 || string(messages[0].Key) != "A-1" || string(messages[1].Key) != "A-1" {
 			t.Fatalf("got %v", messages)
@@ -96,7 +97,7 @@ func TestPublishLines(t *testing.T) {
 		for i := range orders {
 			fmt.Fprintln(&text, cancelOf(fmt.Sprint("A-", i)))
 		}
-		k.call(text.String(), "publish").expect(t, ExitOK, fmt.Sprintf("published %d ", 2*orders))
+		k.call(text.String(), "publish").expect(t, cli.ExitOK, fmt.Sprintf("published %d ", 2*orders))
 		created := make(map[string]bool)
 		cancelled := 0
 		for _, m := range k.published() {
@@ -125,9 +126,9 @@ func TestPublishRepeatsLinesWhenAskedTo(t *testing.T) {
 	const wrong = `{"type":"order.created","order_id":"A-2","items":[{"goods_id":"1","num":"many"}]}`
 	k := newKiosk(t)
 	k.call(wrong, "publish", "--log-payloads=shown").
-		expect(t, ExitFailed, `line 1: schema_invalid at /items/0/num: got "many", want 1..1000000000`)
+		expect(t, cli.ExitFailed, `line 1: schema_invalid at /items/0/num: got "many", want 1..1000000000`)
 	k.call("A-1,421,many", "publish", "--log-payloads=shown", "--format=csv").
-		expect(t, ExitFailed, `line 1: num is "many", want 1..1000000000`)
+		expect(t, cli.ExitFailed, `line 1: num is "many", want 1..1000000000`)
 }
 
 func TestPublishInvalidLines(t *testing.T) {
@@ -139,7 +140,7 @@ func TestPublishInvalidLines(t *testing.T) {
 		k := newKiosk(t)
 		good := create("A-1", "421", 2)
 		got := k.call(good+"\n"+short+"\r\n"+cut, "publish", "-o", "json")
-		got.expect(t, ExitFailed,
+		got.expect(t, cli.ExitFailed,
 			"line 2: schema_invalid at /items/0/num: got (masked), want 1..1000000000\n", "line 3: malformed_json: (masked) at byte 12\n",
 			"producer: 2 of 3 events were not published: they are in "+k.failures(),
 			"try: correct "+k.failures()+", then producer publish --file "+k.failures())
@@ -163,7 +164,7 @@ func TestPublishInvalidLines(t *testing.T) {
 	t.Run("are published when that is asked for, under the order id that could be read", func(t *testing.T) {
 		t.Parallel()
 		k := newKiosk(t)
-		k.call(short+"\n\n"+cut+"\n", "publish", "--force").expect(t, ExitOK, "published 2 ")
+		k.call(short+"\n\n"+cut+"\n", "publish", "--force").expect(t, cli.ExitOK, "published 2 ")
 		if diff := cmp.Diff(sorted(short, cut), k.values()); diff != "" {
 			t.Errorf("values (-want +got):\n%s", diff)
 		}
@@ -184,7 +185,7 @@ func TestPublishInvalidLines(t *testing.T) {
 		t.Parallel()
 		k := newKiosk(t)
 		got := k.call(strings.Repeat(cut+"\n", 1000), "publish")
-		got.expect(t, ExitFailed, "line 10: ", "... and 990 more\n")
+		got.expect(t, cli.ExitFailed, "line 10: ", "... and 990 more\n")
 		if strings.Contains(got.stderr, "line 11: ") {
 			t.Error("line 11 is named")
 		}
@@ -199,7 +200,7 @@ func TestPublishInvalidLines(t *testing.T) {
 		long := strings.Repeat("x", 3*maxLineBytes)
 		good := create("A-1", "421", 2)
 		got := k.call(good+"\n"+long+"\n"+cancelOf("A-1")+"\n"+long, "publish")
-		got.expect(t, ExitFailed, "line 2: too_large: more than 4194304 bytes", "line 4: too_large", "published 2 ", "failed 2 ")
+		got.expect(t, cli.ExitFailed, "line 2: too_large: more than 4194304 bytes", "line 4: too_large", "published 2 ", "failed 2 ")
 		if got, want := k.content(k.failures()), long+"\n"+long; got != want {
 			t.Errorf("failed file holds %d bytes, want %d", len(got), len(want))
 		}
@@ -208,8 +209,8 @@ func TestPublishInvalidLines(t *testing.T) {
 	t.Run("are added to those of an earlier run", func(t *testing.T) {
 		t.Parallel()
 		k := newKiosk(t)
-		k.call(short+"\n", "publish").expect(t, ExitFailed, "they are in "+k.failures())
-		k.call(cut+"\n", "publish").expect(t, ExitFailed, "they were added to "+k.failures())
+		k.call(short+"\n", "publish").expect(t, cli.ExitFailed, "they are in "+k.failures())
+		k.call(cut+"\n", "publish").expect(t, cli.ExitFailed, "they were added to "+k.failures())
 		if got, want := k.content(k.failures()), short+"\n"+cut+"\n"; got != want {
 			t.Errorf("failed file holds %q, want %q", got, want)
 		}
@@ -220,7 +221,7 @@ func TestPublishInvalidLines(t *testing.T) {
 		k := newKiosk(t)
 		for _, path := range []string{k.folder, filepath.Join(k.folder, "nowhere", "x")} {
 			for _, command := range []string{"publish", "generate"} {
-				k.call(create("A-1", "421", 1)+"\n", command, "--failed-file", path).expect(t, ExitUsage,
+				k.call(create("A-1", "421", 1)+"\n", command, "--failed-file", path).expect(t, cli.ExitUsage,
 					"nothing was published: open "+path, "try: the same command with --failed-file ")
 			}
 		}
@@ -229,10 +230,10 @@ func TestPublishInvalidLines(t *testing.T) {
 			t.Fatal(err)
 		}
 		var said lockedBuffer
-		code := producerProgram().runUnder(nil, []string{
+		code := producerProgram().RunUnder(nil, []string{
 			"publish", "--kafka-brokers", strings.Join(k.brokers, ","), "--topic", k.topic, "--file", nested,
-		}, streams{stdin: strings.NewReader(""), stdout: io.Discard, stderr: &said})
-		answer{code: code, stderr: said.String()}.expect(t, ExitUsage, "nothing was published: open "+nested+".failed.csv")
+		}, cli.Streams{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &said})
+		answer{code: code, stderr: said.String()}.expect(t, cli.ExitUsage, "nothing was published: open "+nested+".failed.csv")
 		if n := len(k.published()); n != 0 {
 			t.Errorf("%d messages were published", n)
 		}
@@ -241,7 +242,7 @@ func TestPublishInvalidLines(t *testing.T) {
 	t.Run("leave no file behind when there are none", func(t *testing.T) {
 		t.Parallel()
 		k := newKiosk(t)
-		k.call(create("A-1", "421", 1)+"\n", "publish").expect(t, ExitOK)
+		k.call(create("A-1", "421", 1)+"\n", "publish").expect(t, cli.ExitOK)
 		if _, err := os.Stat(k.failures()); !os.IsNotExist(err) {
 			t.Errorf("the failed file is there: %v", err)
 		}
@@ -255,18 +256,18 @@ func TestPublishWhatIsNoFileOfEvents(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		args []string
-		code Exit
+		code cli.Exit
 		said []string
 	}{
-		{"an array", []string{"-f", array}, ExitUsage, []string{"is a JSON array: events stand one on a line", "try: jq -c '.[]' " + array}},
-		{"a file that is not there", []string{"-f", "nowhere.jsonl"}, ExitUsage, []string{"nowhere.jsonl: no such file"}},
-		{"a folder", []string{"-f", k.folder}, ExitUsage, []string{"is a folder"}},
-		{"the failed file itself", []string{"-f", array, "--failed-file", array}, ExitUsage, []string{"at the same time"}},
-		{"an unknown format", []string{"--format", "xml"}, ExitUsage, []string{"--format", "try: producer publish --help"}},
-		{"a rate below zero", []string{"--rate=-1"}, ExitUsage, []string{"--rate is -1"}},
-		{"no time at all", []string{"--timeout=0s"}, ExitUsage, []string{"--timeout is 0s"}},
-		{"a broker without a port", []string{"--kafka-brokers=localhost"}, ExitUsage, []string{`broker "localhost" has no port`}},
-		{"nothing", nil, ExitOK, []string{"published 0 "}},
+		{"an array", []string{"-f", array}, cli.ExitUsage, []string{"is a JSON array: events stand one on a line", "try: jq -c '.[]' " + array}},
+		{"a file that is not there", []string{"-f", "nowhere.jsonl"}, cli.ExitUsage, []string{"nowhere.jsonl: no such file"}},
+		{"a folder", []string{"-f", k.folder}, cli.ExitUsage, []string{"is a folder"}},
+		{"the failed file itself", []string{"-f", array, "--failed-file", array}, cli.ExitUsage, []string{"at the same time"}},
+		{"an unknown format", []string{"--format", "xml"}, cli.ExitUsage, []string{"--format", "try: producer publish --help"}},
+		{"a rate below zero", []string{"--rate=-1"}, cli.ExitUsage, []string{"--rate is -1"}},
+		{"no time at all", []string{"--timeout=0s"}, cli.ExitUsage, []string{"--timeout is 0s"}},
+		{"a broker without a port", []string{"--kafka-brokers=localhost"}, cli.ExitUsage, []string{`broker "localhost" has no port`}},
+		{"nothing", nil, cli.ExitOK, []string{"published 0 "}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			k.call("", "publish", tt.args...).expect(t, tt.code, tt.said...)
@@ -294,7 +295,7 @@ func TestPublishWithoutABroker(t *testing.T) {
 			k := &kiosk{t: t, folder: t.TempDir(), topic: "orders", brokers: []string{listener.Addr().String()}}
 			began := time.Now()
 			got := k.call(create("A-1", "421", 2), "publish")
-			got.expect(t, ExitUnreachable, "no answer from Kafka at "+listener.Addr().String(), "try: scripts/servers up, and set KAFKA_BROKERS")
+			got.expect(t, cli.ExitUnreachable, "no answer from Kafka at "+listener.Addr().String(), "try: scripts/servers up, and set KAFKA_BROKERS")
 			if took := time.Since(began); took > 2*reachTimeout {
 				t.Errorf("it took %s", took)
 			}
@@ -307,9 +308,9 @@ func TestPublishToAMissingTopic(t *testing.T) {
 	k := newKiosk(t)
 	k.topic += "-2"
 	event := create("A-1", "421", 2)
-	k.call(event, "publish").expect(t, ExitFailed, "topic "+k.topic+" at ", "does not exist",
+	k.call(event, "publish").expect(t, cli.ExitFailed, "topic "+k.topic+" at ", "does not exist",
 		"try: go run ./cmd/consumer run, which creates its topics, or this command with --create --partitions 12")
-	k.call(event, "publish", "--create", "--partitions", "5").expect(t, ExitOK, "published 1 ")
+	k.call(event, "publish", "--create", "--partitions", "5").expect(t, cli.ExitOK, "published 1 ")
 	k.connect() // the other client remembers that there is no such topic
 	ranges, err := k.client.Ranges(t.Context(), k.topic)
 	if err != nil || len(ranges) != 5 {
@@ -344,7 +345,7 @@ func TestPublishWhenKafkaRefuses(t *testing.T) {
 			want = append(want, create(fmt.Sprint("A-", i), "421", 1))
 		}
 		got := k.call(strings.Join(want, "\n"), "publish")
-		got.expect(t, ExitOK, "not confirmed, trying again for 30s", "confirmed, going on", "published 50 ")
+		got.expect(t, cli.ExitOK, "not confirmed, trying again for 30s", "confirmed, going on", "published 50 ")
 		if diff := cmp.Diff(sorted(want...), k.values()); diff != "" {
 			t.Errorf("values (-want +got):\n%s", diff)
 		}
@@ -360,7 +361,7 @@ func TestPublishWhenKafkaRefuses(t *testing.T) {
 		}
 		got := k.call(strings.Join(want, "\n"), "publish")
 		refused := want[7]
-		got.expect(t, ExitFailed, "line 8: ", "Message Size Too Large", "published 99 ", "failed 1 (0 invalid, 1 undelivered)",
+		got.expect(t, cli.ExitFailed, "line 8: ", "Message Size Too Large", "published 99 ", "failed 1 (0 invalid, 1 undelivered)",
 			"try: raise max.message.bytes of topic "+k.topic)
 		if strings.Contains(got.stderr, "producer publish --file") {
 			t.Errorf("it is to be published again as it is:\n%s", got.stderr)
@@ -385,7 +386,7 @@ func TestPublishWhenKafkaRefuses(t *testing.T) {
 			}
 			fmt.Fprintln(&text, create(fmt.Sprint("A-", i), goods, 1))
 		}
-		k.call(text.String(), "publish").expect(t, ExitFailed, "published 30 ", "failed 30 ")
+		k.call(text.String(), "publish").expect(t, cli.ExitFailed, "published 30 ", "failed 30 ")
 		if n := len(k.published()); n != 30 {
 			t.Errorf("%d messages arrived", n)
 		}
@@ -400,7 +401,7 @@ func TestPublishWhenKafkaRefuses(t *testing.T) {
 			text += create(fmt.Sprint("A-", i), "421", 1) + "\n"
 		}
 		got := k.call(text, "publish")
-		got.expect(t, ExitFailed, "giving up: 20 messages in a row were refused", "published 0 ", "300 of 300 events were not published")
+		got.expect(t, cli.ExitFailed, "giving up: 20 messages in a row were refused", "published 0 ", "300 of 300 events were not published")
 		if got := k.content(k.failures()); got != text {
 			t.Errorf("failed file holds %d bytes, want %d", len(got), len(text))
 		}
@@ -419,7 +420,7 @@ func TestPublishWhenKafkaRefuses(t *testing.T) {
 		}
 		file := k.file("orders.jsonl", text)
 		got := k.call("", "publish", "--file", file, "--timeout", "1s")
-		got.expect(t, ExitFailed, "giving up: nothing was confirmed for 1s", "published 0 ", fmt.Sprintf("failed %d ", 3*batchMessages))
+		got.expect(t, cli.ExitFailed, "giving up: nothing was confirmed for 1s", "published 0 ", fmt.Sprintf("failed %d ", 3*batchMessages))
 		if got := k.content(k.failures()); got != text {
 			t.Errorf("failed file holds %d bytes, want %d", len(got), len(text))
 		}
@@ -438,7 +439,7 @@ func TestPublishKeepsRequestsUnderWhatATopicTakesByDefault(t *testing.T) {
 		return true
 	}})
 	event := strings.TrimSuffix(create("A-1", "421", 2), "}") + `,"note":"` + strings.Repeat("x", 10_000) + `"}`
-	k.call(strings.Repeat(event+"\n", 500), "publish").expect(t, ExitOK, "published 500 ")
+	k.call(strings.Repeat(event+"\n", 500), "publish").expect(t, cli.ExitOK, "published 500 ")
 	if n := largest.Load(); n > 1<<20 || n < batchBytes/2 {
 		t.Errorf("the largest request has %d bytes", n)
 	}
@@ -450,7 +451,7 @@ func TestPublishIsStopped(t *testing.T) {
 	t.Run("once: what has been read is published, and where to go on is said", func(t *testing.T) {
 		t.Parallel()
 		k := newKiosk(t)
-		signals := make(chan os.Signal, signalsHeld)
+		signals := make(chan os.Signal, 2)
 		stdin, keys := io.Pipe()
 		defer keys.Close() // lets go of the goroutine that reads
 		answers := make(chan answer, 1)
@@ -459,7 +460,7 @@ func TestPublishIsStopped(t *testing.T) {
 		k.untilPublished(1)
 		signals <- os.Interrupt
 		got := <-answers
-		got.expect(t, ExitFailed, "published 1 ", "stopped by interrupt after line ", "what follows was not read")
+		got.expect(t, cli.ExitFailed, "published 1 ", "stopped by interrupt after line ", "what follows was not read")
 	})
 
 	t.Run("in the middle of a file: the next command goes on exactly there", func(t *testing.T) {
@@ -470,7 +471,7 @@ func TestPublishIsStopped(t *testing.T) {
 			text += create(fmt.Sprint("A-", i), "421", 1) + "\n"
 		}
 		file := k.file("orders.jsonl", text)
-		signals := make(chan os.Signal, signalsHeld)
+		signals := make(chan os.Signal, 2)
 		answers := make(chan answer, 1)
 		go func() {
 			answers <- k.callUnder(signals, nil, "publish", "--file", file, "--rate", "50", "-o", "json")
@@ -482,14 +483,14 @@ func TestPublishIsStopped(t *testing.T) {
 		if !sum.Stopped || sum.Published < 7 || sum.Published >= 1000 || sum.Failed != 0 {
 			t.Errorf("got %+v", sum)
 		}
-		got.expect(t, ExitFailed, fmt.Sprintf("stopped by interrupt after line %d of %s", sum.Published, file),
+		got.expect(t, cli.ExitFailed, fmt.Sprintf("stopped by interrupt after line %d of %s", sum.Published, file),
 			fmt.Sprintf("try: tail -n +%d %s | producer publish --format jsonl", sum.Published+1, file))
 	})
 
 	t.Run("in the middle of an order: it is not published by halves", func(t *testing.T) {
 		t.Parallel()
 		k := newKiosk(t)
-		signals := make(chan os.Signal, signalsHeld)
+		signals := make(chan os.Signal, 2)
 		stdin, keys := io.Pipe()
 		defer keys.Close() // lets go of the goroutine that reads
 		answers := make(chan answer, 1)
@@ -498,7 +499,7 @@ func TestPublishIsStopped(t *testing.T) {
 		k.untilPublished(1)
 		signals <- os.Interrupt
 		got := <-answers
-		got.expect(t, ExitFailed, "published 1 ", "stopped by interrupt after line 2 of -")
+		got.expect(t, cli.ExitFailed, "published 1 ", "stopped by interrupt after line 2 of -")
 		if n := len(k.published()); n != 1 {
 			t.Errorf("%d orders were published", n)
 		}
@@ -508,7 +509,7 @@ func TestPublishIsStopped(t *testing.T) {
 		t.Parallel()
 		k := newFakeKiosk(t)
 		fault := k.cluster.Fault(kfake.Fault{Keys: produce, Err: kerr.NotEnoughReplicas, Count: -1})
-		signals := make(chan os.Signal, signalsHeld)
+		signals := make(chan os.Signal, 2)
 		event := create("A-1", "421", 2)
 		answers := make(chan answer, 1)
 		go func() {
@@ -521,7 +522,7 @@ func TestPublishIsStopped(t *testing.T) {
 		signals <- os.Interrupt
 		signals <- os.Interrupt
 		got := <-answers
-		got.expect(t, ExitFailed, "line 1: stopped by interrupt", "published 0 ", "failed 1 ")
+		got.expect(t, cli.ExitFailed, "line 1: stopped by interrupt", "published 0 ", "failed 1 ")
 		if got := k.content(k.failures()); got != event+"\n" {
 			t.Errorf("failed file holds %q", got)
 		}
@@ -536,7 +537,7 @@ func TestPublishIsStopped(t *testing.T) {
 			swallowed <- struct{}{}
 			return nil, nil, true
 		})
-		signals := make(chan os.Signal, signalsHeld)
+		signals := make(chan os.Signal, 2)
 		answers := make(chan answer, 1)
 		go func() {
 			answers <- k.callUnder(signals, strings.NewReader(create("A-1", "421", 2)), "publish", "--timeout", "10m")
@@ -549,7 +550,7 @@ func TestPublishIsStopped(t *testing.T) {
 		if took := time.Since(began); took > testTimeout { // and its --timeout is ten times that
 			t.Errorf("it took %s", took)
 		}
-		got.expect(t, ExitFailed, "line 1: stopped by interrupt", "failed 1 ")
+		got.expect(t, cli.ExitFailed, "line 1: stopped by interrupt", "failed 1 ")
 		if strings.Contains(got.stderr, "trying again") {
 			t.Errorf("it talks of trying again: %s", got.stderr)
 		}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/redrive"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/ledger"
 )
@@ -25,9 +27,9 @@ type redriveCommands struct {
 // redriveCommand is the part of a command that works on dead letters.
 type redriveCommand struct {
 	databaseCommand
-	OutputSettings
-	Kafka KafkaSettings `embed:""`
-	Group GroupSettings `embed:""`
+	cli.OutputSettings
+	Kafka settings.Kafka `embed:""`
+	Group settings.Group `embed:""`
 }
 
 // LetterSelection chooses dead letters.
@@ -44,7 +46,7 @@ func (c *LetterSelection) filter(states []redrive.State) (redrive.Filter, error)
 	for _, text := range c.IDs {
 		id, err := redrive.ParseID(text)
 		if err != nil {
-			return f, usage("%w", err)
+			return f, cli.Usage("%w", err)
 		}
 		f.IDs = append(f.IDs, id)
 	}
@@ -64,9 +66,9 @@ type desk struct {
 }
 
 // open looks through the dead letters. The caller closes the desk.
-func (c *redriveCommand) openDesk(ctx context.Context, s *session) (_ *desk, err error) {
+func (c *redriveCommand) openDesk(ctx context.Context, s *cli.Session) (_ *desk, err error) {
 	at := groupCommand{Kafka: c.Kafka, Group: c.Group}
-	d := &desk{topics: c.Group.topics()}
+	d := &desk{topics: c.Group.Topics()}
 	d.client, err = at.open(ctx, s)
 	if err != nil {
 		return nil, err
@@ -90,7 +92,7 @@ func (d *desk) close() {
 }
 
 // look opens the box.
-func (d *desk) look(ctx context.Context, s *session, g GroupSettings) error {
+func (d *desk) look(ctx context.Context, s *cli.Session, g settings.Group) error {
 	there, err := d.client.DescribeTopics(ctx, []string{d.topics.Dead})
 	if err != nil {
 		return kafkaFailure(ctx, d.client, err)
@@ -116,7 +118,7 @@ type letterLog struct {
 	group       string
 	dead, input string
 	consumed    []string
-	session     *session
+	session     *cli.Session
 }
 
 // Letters implements redrive.Log.
@@ -179,10 +181,10 @@ func (m marks) MarkLetters(ctx context.Context, topic string, list []redrive.Mar
 }
 
 // nobody is the failure of a selection without letters.
-func (d *desk) nobody(s *session, what string) error {
-	return &failure{
-		code: ExitNothing,
-		err:  fmt.Errorf("%s: none of the %s in %s", what, counted(len(d.box.Letters), "dead letter"), d.topics.Dead),
-		try:  s.name + " redrive list --state all",
+func (d *desk) nobody(s *cli.Session, what string) error {
+	return &cli.Failure{
+		Code: cli.ExitNothing,
+		Err:  fmt.Errorf("%s: none of the %s in %s", what, cli.Counted(len(d.box.Letters), "dead letter"), d.topics.Dead),
+		Try:  s.Name + " redrive list --state all",
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/redrive"
 	"orderconsumer/internal/stock/ledger"
 )
@@ -25,7 +26,7 @@ type redriveArchiveCommand struct {
 }
 
 // Run implements a command.
-func (c *redriveArchiveCommand) Run(ctx context.Context, s *session) error {
+func (c *redriveArchiveCommand) Run(ctx context.Context, s *cli.Session) error {
 	return c.mark(ctx, s, redrive.Open, redrive.MarkArchived, c.Note)
 }
 
@@ -36,7 +37,7 @@ type redriveRestoreCommand struct {
 }
 
 // Run implements a command.
-func (c *redriveRestoreCommand) Run(ctx context.Context, s *session) error {
+func (c *redriveRestoreCommand) Run(ctx context.Context, s *cli.Session) error {
 	return c.mark(ctx, s, redrive.Archived, redrive.MarkRestored, c.Note)
 }
 
@@ -49,9 +50,9 @@ type markedLetters struct {
 }
 
 // mark records the decision about the selected letters that are in the state.
-func (c *redriveMarkCommand) mark(ctx context.Context, s *session, state redrive.State, kind redrive.MarkKind, note string) error {
+func (c *redriveMarkCommand) mark(ctx context.Context, s *cli.Session, state redrive.State, kind redrive.MarkKind, note string) error {
 	if c.all() {
-		return usage("which ones? Give ids, --cause, --order or --type; %s redrive groups shows the causes", s.name)
+		return cli.Usage("which ones? Give ids, --cause, --order or --type; %s redrive groups shows the causes", s.Name)
 	}
 	filter, err := c.filter([]redrive.State{state})
 	if err != nil {
@@ -73,18 +74,18 @@ func (c *redriveMarkCommand) mark(ctx context.Context, s *session, state redrive
 	if c.Execute {
 		err = d.box.Mark(ctx, letters, kind, note, c.who(), time.Now())
 		if errors.Is(err, ledger.ErrMarked) {
-			return &failure{code: ExitFailed, err: err, try: s.name + " redrive list --state all"}
+			return &cli.Failure{Code: cli.ExitFailed, Err: err, Try: s.Name + " redrive list --state all"}
 		}
 		if err != nil {
 			return databaseFailure(ctx, err)
 		}
 	} else {
-		s.say("nothing was changed: add --execute to do it")
+		s.Say("nothing was changed: add --execute to do it")
 	}
-	if c.machine() {
-		return c.object(s.stdout, answer)
+	if c.Machine() {
+		return c.Object(s.Stdout, answer)
 	}
-	_, err = fmt.Fprintf(s.stdout, "%s %s\n", counted(len(letters), "dead letter"), would(c.Execute, string(kind), "would be "+string(kind)))
+	_, err = fmt.Fprintf(s.Stdout, "%s %s\n", cli.Counted(len(letters), "dead letter"), would(c.Execute, string(kind), "would be "+string(kind)))
 	return err
 }
 

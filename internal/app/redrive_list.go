@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/redrive"
 )
 
@@ -49,7 +50,7 @@ type shownCause struct {
 }
 
 // Run implements a command.
-func (c *redriveGroupsCommand) Run(ctx context.Context, s *session) error {
+func (c *redriveGroupsCommand) Run(ctx context.Context, s *cli.Session) error {
 	d, err := c.openDesk(ctx, s)
 	if err != nil {
 		return err
@@ -57,14 +58,14 @@ func (c *redriveGroupsCommand) Run(ctx context.Context, s *session) error {
 	defer d.close()
 	letters := d.box.Select(redrive.Filter{States: c.states()})
 	if len(letters) == 0 {
-		s.say("%s", d.quiet())
+		s.Say("%s", d.quiet())
 	}
 	rows := []shownCause{}
 	for _, g := range redrive.Groups(letters) {
 		rows = append(rows, shownCause{Cause: g.Cause, Code: g.Code, Letters: g.Letters, Orders: g.Orders, Again: g.Again,
-			First: utc(g.First), Last: utc(g.Last), Example: g.Example.ID.String(), Reason: g.Example.Reason})
+			First: cli.UTC(g.First), Last: cli.UTC(g.Last), Example: g.Example.ID.String(), Reason: g.Example.Reason})
 	}
-	return writeRows(s.stdout, c.OutputSettings, "groups", rows, func(b io.Writer) {
+	return writeRows(s.Stdout, c.OutputSettings, "groups", rows, func(b io.Writer) {
 		fmt.Fprint(b, "LETTERS\tORDERS\tAGAIN\tFIRST\tLAST\tEXAMPLE\tCAUSE\n")
 		for _, r := range rows {
 			fmt.Fprintf(b, "%d\t%d\t%d\t%s\t%s\t%s\t%s\n", r.Letters, r.Orders, r.Again, r.First, r.Last, r.Example, r.Cause)
@@ -83,7 +84,7 @@ func (d *desk) quiet() string {
 	if last.IsZero() {
 		return "no dead letters in " + d.topics.Dead
 	}
-	return fmt.Sprintf("no such dead letters; %s in %s, the last of %s", counted(len(d.box.Letters), "dead letter"), d.topics.Dead, utc(last))
+	return fmt.Sprintf("no such dead letters; %s in %s, the last of %s", cli.Counted(len(d.box.Letters), "dead letter"), d.topics.Dead, cli.UTC(last))
 }
 
 // redriveListCommand shows dead letters one by one.
@@ -91,7 +92,7 @@ type redriveListCommand struct {
 	redriveCommand
 	LetterSelection
 	LetterStates
-	ListLimit
+	cli.ListLimit
 }
 
 // lettersShown is how many letters a person is shown.
@@ -123,26 +124,26 @@ type shownLetter struct {
 
 func (d *desk) shown(l *redrive.Letter) shownLetter {
 	row := shownLetter{
-		ID: l.ID.String(), State: string(l.State), At: utc(l.At), OrderID: l.Order, Type: string(l.Type), Cause: l.Cause, Code: l.Code,
+		ID: l.ID.String(), State: string(l.State), At: cli.UTC(l.At), OrderID: l.Order, Type: string(l.Type), Cause: l.Cause, Code: l.Code,
 		Reason: l.Reason, Attempts: l.Attempts, Replays: l.Replays, Truncated: l.Truncated,
 		Topic: d.topics.Dead, Partition: l.Partition, Offset: l.Offset,
 		Origin: fmt.Sprintf("%s/%d@%d", l.Origin.Topic, l.Origin.Partition, l.Origin.Offset),
 	}
 	if !l.FirstFailed.IsZero() {
-		row.FirstFailed = utc(l.FirstFailed)
+		row.FirstFailed = cli.UTC(l.FirstFailed)
 	}
 	if !l.LastFailed.IsZero() {
-		row.LastFailed = utc(l.LastFailed)
+		row.LastFailed = cli.UTC(l.LastFailed)
 	}
 	if l.Mark != nil {
-		row.Note, row.NotedBy, row.NotedAt = l.Mark.Note, l.Mark.Actor, utc(l.Mark.At)
+		row.Note, row.NotedBy, row.NotedAt = l.Mark.Note, l.Mark.Actor, cli.UTC(l.Mark.At)
 	}
 	return row
 }
 
 // Run implements a command.
-func (c *redriveListCommand) Run(ctx context.Context, s *session) error {
-	most, err := c.most(c.OutputSettings, lettersShown)
+func (c *redriveListCommand) Run(ctx context.Context, s *cli.Session) error {
+	most, err := c.Most(c.OutputSettings, lettersShown)
 	if err != nil {
 		return err
 	}
@@ -158,23 +159,23 @@ func (c *redriveListCommand) Run(ctx context.Context, s *session) error {
 	letters := d.box.Select(filter)
 	if len(letters) == 0 {
 		if c.all() {
-			s.say("%s", d.quiet())
+			s.Say("%s", d.quiet())
 		} else {
 			return d.nobody(s, "no letter is like that")
 		}
 	}
 	if most > 0 && len(letters) > most {
-		s.say("%d of %d shown: --limit 0 shows all", most, len(letters))
+		s.Say("%d of %d shown: --limit 0 shows all", most, len(letters))
 		letters = letters[:most]
 	}
 	rows := []shownLetter{}
 	for _, l := range letters {
 		rows = append(rows, d.shown(l))
 	}
-	return writeRows(s.stdout, c.OutputSettings, "letters", rows, func(b io.Writer) {
+	return writeRows(s.Stdout, c.OutputSettings, "letters", rows, func(b io.Writer) {
 		fmt.Fprint(b, "ID\tSTATE\tAT\tORDER\tTYPE\tTRIES\tREPLAYS\tREASON\n")
 		for _, r := range rows {
-			fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", r.ID, r.State, r.At, orDash(r.OrderID), orDash(r.Type), r.Attempts, r.Replays, shortReason(r))
+			fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", r.ID, r.State, r.At, cli.OrDash(r.OrderID), cli.OrDash(r.Type), r.Attempts, r.Replays, shortReason(r))
 		}
 	})
 }
@@ -193,13 +194,13 @@ func shortReason(r shownLetter) string {
 }
 
 // writeRows writes rows as a table, as one object a line, or as one object.
-func writeRows[T any](to io.Writer, o OutputSettings, name string, rows []T, table func(io.Writer)) error {
+func writeRows[T any](to io.Writer, o cli.OutputSettings, name string, rows []T, table func(io.Writer)) error {
 	switch o.Output {
 	case "json":
-		return o.object(to, map[string][]T{name: rows})
+		return o.Object(to, map[string][]T{name: rows})
 	case "jsonl":
 		for _, row := range rows {
-			err := o.object(to, row)
+			err := o.Object(to, row)
 			if err != nil {
 				return err
 			}
@@ -217,14 +218,14 @@ func writeRows[T any](to io.Writer, o OutputSettings, name string, rows []T, tab
 
 // readCounter tells a person how far a reading is. Many goroutines count.
 type readCounter struct {
-	session *session
+	session *cli.Session
 	what    string
 	total   int64
 	n       atomic.Int64
 	said    atomic.Int64 // when, in nanoseconds
 }
 
-func newReadCounter(s *session, what string, total int64) *readCounter {
+func newReadCounter(s *cli.Session, what string, total int64) *readCounter {
 	c := &readCounter{session: s, what: what, total: total}
 	c.said.Store(time.Now().UnixNano())
 	return c
@@ -239,6 +240,6 @@ func (c *readCounter) one() {
 	}
 	said, now := c.said.Load(), time.Now().UnixNano()
 	if now-said >= int64(lineEvery) && c.said.CompareAndSwap(said, now) {
-		c.session.say("%d of %d %s", n, c.total, c.what)
+		c.session.Say("%d of %d %s", n, c.total, c.what)
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/redrive"
 	"orderconsumer/internal/replay"
+	"orderconsumer/internal/settings"
 )
 
 // redriveRetryCommand publishes open dead letters again: a replay of single
@@ -13,13 +15,13 @@ import (
 type redriveRetryCommand struct {
 	redriveCommand
 	LetterSelection
-	Dedup DedupSettings `embed:""`
-	Pace  ReplayPace    `embed:""`
-	Deed  ReplayDeed    `embed:""`
+	Dedup settings.Dedup `embed:""`
+	Pace  ReplayPace     `embed:""`
+	Deed  ReplayDeed     `embed:""`
 }
 
 // Run implements a command.
-func (c *redriveRetryCommand) Run(ctx context.Context, s *session) error {
+func (c *redriveRetryCommand) Run(ctx context.Context, s *cli.Session) error {
 	filter, err := c.check(s)
 	if err != nil {
 		return err
@@ -41,7 +43,7 @@ func (c *redriveRetryCommand) Run(ctx context.Context, s *session) error {
 	if len(ranges) > maxSingleRanges {
 		return tooScattered(s, d.topics.Dead, len(letters), len(ranges))
 	}
-	found := resolved{topic: d.topics.Dead, what: counted(len(letters), "open letter")}
+	found := resolved{topic: d.topics.Dead, what: cli.Counted(len(letters), "open letter")}
 	spec, err := run.spec(ctx, s, d.client, found, replay.Filter{})
 	if err != nil {
 		return err
@@ -56,17 +58,17 @@ func (c *redriveRetryCommand) Run(ctx context.Context, s *session) error {
 		session: s, client: d.client, ledger: l, store: store, spec: spec,
 		ranges: ranges, folder: c.Deed.TempFolder, waits: letterCreates{d.box},
 	}
-	return job.planAndDo(ctx, newReplayAnswer(s.stdout, c.OutputSettings, c.Deed.GoodsShown), replay.KindRedrive, c.Deed)
+	return job.planAndDo(ctx, newReplayAnswer(s.Stdout, c.OutputSettings, c.Deed.GoodsShown), replay.KindRedrive, c.Deed)
 }
 
 // check refuses what makes no sense before anybody is asked.
-func (c *redriveRetryCommand) check(s *session) (redrive.Filter, error) {
+func (c *redriveRetryCommand) check(s *cli.Session) (redrive.Filter, error) {
 	filter, err := c.filter([]redrive.State{redrive.Open})
 	if err == nil {
 		err = c.Pace.check()
 	}
 	if err == nil {
-		err = c.Dedup.check()
+		err = c.Dedup.Check()
 	}
 	if err == nil {
 		err = c.Deed.check()
@@ -74,9 +76,9 @@ func (c *redriveRetryCommand) check(s *session) (redrive.Filter, error) {
 	switch {
 	case err != nil:
 	case c.all() && c.Deed.Execute:
-		err = usage("which ones? Give ids, --cause, --order or --type; %s redrive groups shows the causes", s.name)
+		err = cli.Usage("which ones? Give ids, --cause, --order or --type; %s redrive groups shows the causes", s.Name)
 	case len(c.Group.RetryAfter) == 0:
-		err = usage("the group has no retry tier to publish to: give --retry-after as its consumers have it")
+		err = cli.Usage("the group has no retry tier to publish to: give --retry-after as its consumers have it")
 	}
 	return filter, err
 }
@@ -86,11 +88,11 @@ func (c *redriveRetryCommand) check(s *session) (redrive.Filter, error) {
 const maxSingleRanges = 20_000
 
 // tooScattered says how to bring back more letters than one redrive can name.
-func tooScattered(s *session, topic string, letters, ranges int) error {
-	return &failure{
-		code: ExitUsage,
-		err:  fmt.Errorf("%d letters stand in %d separate ranges of %s, most are %d: select fewer, or replay a part of the topic", letters, ranges, topic, maxSingleRanges),
-		try:  s.name + " replay --topic " + topic + " --filter code=CODE",
+func tooScattered(s *cli.Session, topic string, letters, ranges int) error {
+	return &cli.Failure{
+		Code: cli.ExitUsage,
+		Err:  fmt.Errorf("%d letters stand in %d separate ranges of %s, most are %d: select fewer, or replay a part of the topic", letters, ranges, topic, maxSingleRanges),
+		Try:  s.Name + " replay --topic " + topic + " --filter code=CODE",
 	}
 }
 

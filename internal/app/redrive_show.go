@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/redrive"
@@ -51,10 +52,10 @@ type shownSiblings struct {
 }
 
 // Run implements a command.
-func (c *redriveShowCommand) Run(ctx context.Context, s *session) error {
+func (c *redriveShowCommand) Run(ctx context.Context, s *cli.Session) error {
 	id, err := redrive.ParseID(c.ID)
 	if err != nil {
-		return usage("%w", err)
+		return cli.Usage("%w", err)
 	}
 	d, err := c.openDesk(ctx, s)
 	if err != nil {
@@ -70,14 +71,14 @@ func (c *redriveShowCommand) Run(ctx context.Context, s *session) error {
 		return kafkaFailure(ctx, d.client, err)
 	}
 	if c.Raw {
-		_, err = s.stdout.Write(m.Value)
+		_, err = s.Stdout.Write(m.Value)
 		return err
 	}
 	whole := d.whole(letters[0], m)
-	if c.machine() {
-		return c.object(s.stdout, whole)
+	if c.Machine() {
+		return c.Object(s.Stdout, whole)
 	}
-	return whole.write(s.stdout)
+	return whole.write(s.Stdout)
 }
 
 // message reads a letter from the log.
@@ -100,12 +101,12 @@ func (d *desk) whole(l *redrive.Letter, m *order.Message) wholeLetter {
 		whole.Headers = append(whole.Headers, shownHeader{Key: h.Key, Value: text(h.Value)})
 	}
 	for _, past := range order.History(m) {
-		whole.History = append(whole.History, shownAttempt{Attempt: past.Attempt, At: utc(past.At), Code: past.Code, Message: past.Message})
+		whole.History = append(whole.History, shownAttempt{Attempt: past.Attempt, At: cli.UTC(past.At), Code: past.Code, Message: past.Message})
 	}
 	for i := range d.box.Letters {
 		other := &d.box.Letters[i]
 		if other.Origin == l.Origin && other.ID != l.ID {
-			whole.Siblings = append(whole.Siblings, shownSiblings{ID: other.ID.String(), State: string(other.State), At: utc(other.At), Reason: other.Reason})
+			whole.Siblings = append(whole.Siblings, shownSiblings{ID: other.ID.String(), State: string(other.State), At: cli.UTC(other.At), Reason: other.Reason})
 		}
 	}
 	return whole
@@ -127,10 +128,10 @@ const maxShownValue = 4 << 10
 func (w *wholeLetter) write(to io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "dead letter %s: %s\n", w.ID, w.State)
-	fmt.Fprintf(&b, "  order    %s  %s\n  stands   %s/%d@%d since %s\n  from     %s\n", orDash(w.OrderID), w.Type, w.Topic, w.Partition, w.Offset, w.At, w.Origin)
+	fmt.Fprintf(&b, "  order    %s  %s\n  stands   %s/%d@%d since %s\n  from     %s\n", cli.OrDash(w.OrderID), w.Type, w.Topic, w.Partition, w.Offset, w.At, w.Origin)
 	fmt.Fprintf(&b, "  cause    %s\n  reason   %s\n", w.Cause, w.Reason)
 	if w.Replays > 0 {
-		fmt.Fprintf(&b, "  redriven %s before\n", counted(w.Replays, "time"))
+		fmt.Fprintf(&b, "  redriven %s before\n", cli.Counted(w.Replays, "time"))
 	}
 	if w.NotedAt != "" {
 		fmt.Fprintf(&b, "  note     %s (%s, %s)\n", w.Note, w.NotedBy, w.NotedAt)
@@ -144,7 +145,7 @@ func (w *wholeLetter) write(to io.Writer) error {
 	}
 	fmt.Fprintf(&b, "\nheaders:\n")
 	for _, h := range w.Headers {
-		fmt.Fprintf(&b, "  %s: %s\n", shown(h.Key), shown(h.Value))
+		fmt.Fprintf(&b, "  %s: %s\n", cli.Shown(h.Key), cli.Shown(h.Value))
 	}
 	value := w.Value
 	if len(value) > maxShownValue {

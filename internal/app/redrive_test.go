@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/testkit"
 )
 
@@ -17,8 +19,8 @@ func (s *shop) produce(args ...string) answer {
 	s.t.Helper()
 	var stdout, stderr bytes.Buffer
 	args = append(args, "--database-url", s.settings.Database.URL)
-	code := ProducerProgram{OpenLedger: testkit.OpenLedger}.program().runUnder(make(chan os.Signal, signalsHeld), args,
-		streams{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr})
+	code := ProducerProgram{OpenLedger: testkit.OpenLedger}.program().RunUnder(make(chan os.Signal, 2), args,
+		cli.Streams{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr})
 	return answer{code: code, stdout: stdout.String(), stderr: stderr.String()}
 }
 
@@ -31,7 +33,7 @@ func (s *shop) redrive(args ...string) answer {
 // letters are the dead letters in a state, by order.
 func (s *shop) letters(state string) map[string][]shownLetter {
 	s.t.Helper()
-	got := s.redrive("list", "--state", state, "--limit", "0", "-o", "jsonl").want(s.t, ExitOK)
+	got := s.redrive("list", "--state", state, "--limit", "0", "-o", "jsonl").want(s.t, cli.ExitOK)
 	found := make(map[string][]shownLetter)
 	for line := range strings.Lines(got.stdout) {
 		var l shownLetter
@@ -46,7 +48,7 @@ func (s *shop) letters(state string) map[string][]shownLetter {
 // deadDay leaves dead letters of several causes.
 func deadDay(t *testing.T) *shop {
 	t.Helper()
-	s := newShop(t, func(s *ConsumerSettings) { s.Topics.Partitions = 2 })
+	s := newShop(t, func(s *settings.Consumer) { s.Topics.Partitions = 2 })
 	s.stocked(map[string]int64{"apple": 10})
 	send := func(id, value string, headers ...order.Header) {
 		s.sendMessages(order.Message{Topic: s.topics.Input, Key: []byte(id), Value: []byte(value), Headers: headers})
@@ -63,7 +65,7 @@ func deadDay(t *testing.T) *shop {
 func TestRedriveGroupsListAndShow(t *testing.T) {
 	t.Parallel()
 	s := deadDay(t)
-	got := s.redrive("groups", "-o", "json").want(t, ExitOK)
+	got := s.redrive("groups", "-o", "json").want(t, cli.ExitOK)
 	var whole struct {
 		Groups []shownCause `json:"groups"`
 	}
@@ -73,8 +75,8 @@ func TestRedriveGroupsListAndShow(t *testing.T) {
 	if g := whole.Groups[0]; g.Cause != "goods_unknown" || g.Letters != 2 || g.Orders != 2 || g.First > g.Last || g.Example == "" {
 		t.Errorf("the largest group: %+v", g)
 	}
-	wantParts(t, got.stdout, `"cause":"schema_invalid at /items/*/num"`, `"cause":"malformed_json"`)
-	wantParts(t, s.redrive("groups").want(t, ExitOK).stdout, "LETTERS  ORDERS  AGAIN  FIRST", "goods_unknown")
+	testkit.WantParts(t, got.stdout, `"cause":"schema_invalid at /items/*/num"`, `"cause":"malformed_json"`)
+	testkit.WantParts(t, s.redrive("groups").want(t, cli.ExitOK).stdout, "LETTERS  ORDERS  AGAIN  FIRST", "goods_unknown")
 
 	letters := s.letters("open")
 	if len(letters) != 4 {
@@ -84,7 +86,7 @@ func TestRedriveGroupsListAndShow(t *testing.T) {
 	if first.Attempts != 3 || first.Code != "goods_unknown" || first.Type != "order.created" || !strings.HasPrefix(first.Origin, s.topics.Input+"/") {
 		t.Errorf("got %+v", first)
 	}
-	got = s.redrive("show", first.ID, "-o", "json").want(t, ExitOK)
+	got = s.redrive("show", first.ID, "-o", "json").want(t, cli.ExitOK)
 	var letter wholeLetter
 	if err := json.Unmarshal([]byte(got.stdout), &letter); err != nil {
 		t.Fatal(err)
@@ -93,29 +95,29 @@ func TestRedriveGroupsListAndShow(t *testing.T) {
 		letter.History[2].Code != "goods_unknown" || letter.Headers[0] != (shownHeader{Key: "shop", Value: "north"}) {
 		t.Errorf("got %+v", letter)
 	}
-	wantParts(t, s.redrive("show", first.ID).want(t, ExitOK).stdout, "dead letter "+first.ID+": open", "  1  20", "  3  20", "shop: north",
+	testkit.WantParts(t, s.redrive("show", first.ID).want(t, cli.ExitOK).stdout, "dead letter "+first.ID+": open", "  1  20", "  3  20", "shop: north",
 		"value: "+create("A-1", "nonsuch", 1))
-	if raw := s.redrive("show", first.ID, "--raw").want(t, ExitOK).stdout; raw != create("A-1", "nonsuch", 1) {
+	if raw := s.redrive("show", first.ID, "--raw").want(t, cli.ExitOK).stdout; raw != create("A-1", "nonsuch", 1) {
 		t.Errorf("raw is %q", raw)
 	}
-	wantParts(t, s.redrive("show", "1/999").want(t, ExitNothing).stderr, "1/999: none of the 4 dead letters", "try: producer redrive list --state all")
-	wantParts(t, s.redrive("show", "first").want(t, ExitUsage).stderr, `"first" is no dead letter: want partition/offset`)
-	if got := s.redrive("list", "--cause", "schema_invalid", "-o", "jsonl").want(t, ExitOK).stdout; strings.Count(got, "\n") != 1 {
+	testkit.WantParts(t, s.redrive("show", "1/999").want(t, cli.ExitNothing).stderr, "1/999: none of the 4 dead letters", "try: producer redrive list --state all")
+	testkit.WantParts(t, s.redrive("show", "first").want(t, cli.ExitUsage).stderr, `"first" is no dead letter: want partition/offset`)
+	if got := s.redrive("list", "--cause", "schema_invalid", "-o", "jsonl").want(t, cli.ExitOK).stdout; strings.Count(got, "\n") != 1 {
 		t.Errorf("by code: %s", got)
 	}
-	s.redrive("list", "--order", "A-5").want(t, ExitNothing)
+	s.redrive("list", "--order", "A-5").want(t, cli.ExitNothing)
 }
 
 func TestArchiveAndRestore(t *testing.T) {
 	t.Parallel()
 	s := deadDay(t)
 	id := s.letters("open")["A-4"][0].ID
-	wantParts(t, s.redrive("archive", "--note", "n").want(t, ExitUsage).stderr, "which ones?")
-	wantParts(t, s.redrive("archive", id, "--note", "a test of the shop's").want(t, ExitOK).stderr, "nothing was changed")
+	testkit.WantParts(t, s.redrive("archive", "--note", "n").want(t, cli.ExitUsage).stderr, "which ones?")
+	testkit.WantParts(t, s.redrive("archive", id, "--note", "a test of the shop's").want(t, cli.ExitOK).stderr, "nothing was changed")
 	if len(s.letters("open")) != 4 {
 		t.Error("a dry run has archived")
 	}
-	s.redrive("archive", id, "--note", "a test of the shop's", "--who", "ann", "--execute").want(t, ExitOK)
+	s.redrive("archive", id, "--note", "a test of the shop's", "--who", "ann", "--execute").want(t, cli.ExitOK)
 	archived := s.letters("archived")
 	if l := archived["A-4"]; len(archived) != 1 || len(l) != 1 || l[0].Note != "a test of the shop's" || l[0].NotedBy != "ann" || l[0].NotedAt == "" {
 		t.Fatalf("archived %+v", archived)
@@ -123,17 +125,17 @@ func TestArchiveAndRestore(t *testing.T) {
 	if len(s.letters("open")) != 3 || len(s.letters("all")) != 4 {
 		t.Error("an archived letter is open, or gone")
 	}
-	s.redrive("archive", id, "--note", "again", "--execute").want(t, ExitNothing)
-	s.redrive("archive", "--cause", "goods_unknown", "--note", "old catalogue", "--execute").want(t, ExitOK)
+	s.redrive("archive", id, "--note", "again", "--execute").want(t, cli.ExitNothing)
+	s.redrive("archive", "--cause", "goods_unknown", "--note", "old catalogue", "--execute").want(t, cli.ExitOK)
 	if n := len(s.letters("archived")); n != 3 {
 		t.Errorf("%d archived", n)
 	}
 	for range 2 { // back and forth: marks are added, never changed
-		s.redrive("restore", id, "--execute").want(t, ExitOK)
+		s.redrive("restore", id, "--execute").want(t, cli.ExitOK)
 		if n := len(s.letters("open")); n != 2 {
 			t.Errorf("%d open after the restore", n)
 		}
-		s.redrive("archive", id, "--note", "again", "--execute").want(t, ExitOK)
+		s.redrive("archive", id, "--note", "again", "--execute").want(t, cli.ExitOK)
 	}
 	row := behindTheBack(t, s.servers).QueryRowContext(t.Context(), "SELECT COUNT(*) FROM letter_marks")
 	var marks int
@@ -160,10 +162,10 @@ func TestDeadLettersAreResolvedWhenTheirOrderIsKnown(t *testing.T) {
 func TestRedriveWithoutDeadLetters(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	wantParts(t, s.redrive("groups").want(t, ExitOK).stderr, "no dead letters in "+s.topics.Dead)
-	if got := s.redrive("list", "-o", "json").want(t, ExitOK).stdout; got != "{\"letters\":[]}\n" {
+	testkit.WantParts(t, s.redrive("groups").want(t, cli.ExitOK).stderr, "no dead letters in "+s.topics.Dead)
+	if got := s.redrive("list", "-o", "json").want(t, cli.ExitOK).stdout; got != "{\"letters\":[]}\n" {
 		t.Errorf("got %q", got)
 	}
 	s.settings.Group.Group = "nonsuch"
-	wantParts(t, s.redrive("groups").want(t, ExitNothing).stderr, fmt.Sprintf("topic %s.nonsuch.dlq at ", s.topics.Input), "try: consumer run")
+	testkit.WantParts(t, s.redrive("groups").want(t, cli.ExitNothing).stderr, fmt.Sprintf("topic %s.nonsuch.dlq at ", s.topics.Input), "try: consumer run")
 }

@@ -10,10 +10,12 @@ import (
 	"strings"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/replay"
 	"orderconsumer/internal/replay/replaysql"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/ledger"
 )
@@ -49,11 +51,11 @@ type ReplayPace struct {
 func (p ReplayPace) check() error {
 	switch {
 	case !(p.Rate >= 0):
-		return usage("--rate is %v, must be at least 0", p.Rate)
+		return cli.Usage("--rate is %v, must be at least 0", p.Rate)
 	case !(p.MaxFailed >= 0 && p.MaxFailed <= 1):
-		return usage("--max-failed is %v, must be 0..1", p.MaxFailed)
+		return cli.Usage("--max-failed is %v, must be 0..1", p.MaxFailed)
 	case p.Patience <= 0:
-		return usage("--patience is %s, must be more than 0", p.Patience)
+		return cli.Usage("--patience is %s, must be more than 0", p.Patience)
 	}
 	return nil
 }
@@ -61,7 +63,7 @@ func (p ReplayPace) check() error {
 // replayCommand is the part of a command that works on replays.
 type replayCommand struct {
 	databaseCommand
-	OutputSettings
+	cli.OutputSettings
 }
 
 // replayLog is the log as package replay asks for it.
@@ -125,7 +127,7 @@ func auditFor(l *ledger.Ledger) func(context.Context) (int64, error) {
 }
 
 // horizonOf refuses events from before the dedup horizon, as consumers do.
-func horizonOf(s DedupSettings) func(*order.Message, *order.Delivery, *order.Event) error {
+func horizonOf(s settings.Dedup) func(*order.Message, *order.Delivery, *order.Event) error {
 	if s.Horizon == 0 {
 		return nil
 	}
@@ -163,7 +165,7 @@ func hostName() string {
 
 // store opens the database and its table of replays. The caller closes the
 // ledger.
-func (c *replayCommand) store(ctx context.Context, s *session) (*ledger.Ledger, *replaysql.Store, error) {
+func (c *replayCommand) store(ctx context.Context, s *cli.Session) (*ledger.Ledger, *replaysql.Store, error) {
 	l, err := c.connectMigrated(ctx, s)
 	if err != nil {
 		return nil, nil, err
@@ -172,30 +174,30 @@ func (c *replayCommand) store(ctx context.Context, s *session) (*ledger.Ledger, 
 }
 
 // replayFailure gives an error about a replay its code and the next command.
-func replayFailure(ctx context.Context, s *session, id string, err error) error {
+func replayFailure(ctx context.Context, s *cli.Session, id string, err error) error {
 	if err == nil {
 		return nil
 	}
-	command := func(what string) string { return fmt.Sprintf("%s replay %s %s", s.name, what, id) }
+	command := func(what string) string { return fmt.Sprintf("%s replay %s %s", s.Name, what, id) }
 	if shared, ok := errors.AsType[*replay.SharedError](err); ok {
 		other := &shared.Other
-		try := fmt.Sprintf("%s replay show %s until it is done, or %s replay cancel %s", s.name, other.ID, s.name, other.ID)
+		try := fmt.Sprintf("%s replay show %s until it is done, or %s replay cancel %s", s.Name, other.ID, s.Name, other.ID)
 		if other.Interrupted() {
-			try = fmt.Sprintf("%s replay resume %s, or %s replay cancel %s", s.name, other.ID, s.name, other.ID)
+			try = fmt.Sprintf("%s replay resume %s, or %s replay cancel %s", s.Name, other.ID, s.Name, other.ID)
 		}
-		return &failure{code: ExitFailed, err: shared, try: try}
+		return &cli.Failure{Code: cli.ExitFailed, Err: shared, Try: try}
 	}
 	switch {
 	case errors.Is(err, replay.ErrNoReplay):
-		return &failure{code: ExitNothing, err: fmt.Errorf("%s: %w", id, replay.ErrNoReplay), try: s.name + " replay list"}
+		return &cli.Failure{Code: cli.ExitNothing, Err: fmt.Errorf("%s: %w", id, replay.ErrNoReplay), Try: s.Name + " replay list"}
 	case errors.Is(err, replay.ErrHeld):
-		return &failure{code: ExitFailed, err: fmt.Errorf("%w; if that process has died, its hold ends %s after it was last heard of", err, replay.Lease),
-			try: command("show") + ", then " + command("resume") + " or " + command("cancel")}
+		return &cli.Failure{Code: cli.ExitFailed, Err: fmt.Errorf("%w; if that process has died, its hold ends %s after it was last heard of", err, replay.Lease),
+			Try: command("show") + ", then " + command("resume") + " or " + command("cancel")}
 	case errors.Is(err, replay.ErrEnded), errors.Is(err, replay.ErrLost):
-		return &failure{code: ExitFailed, err: err, try: command("show")}
+		return &cli.Failure{Code: cli.ExitFailed, Err: err, Try: command("show")}
 	}
 	if stopped, ok := errors.AsType[*replay.StoppedError](err); ok {
-		return &failure{code: ExitPartial, err: fmt.Errorf("replay %s %w", id, stopped), try: command("show") + ", then " + command("resume") + " or " + command("cancel")}
+		return &cli.Failure{Code: cli.ExitPartial, Err: fmt.Errorf("replay %s %w", id, stopped), Try: command("show") + ", then " + command("resume") + " or " + command("cancel")}
 	}
 	return databaseFailure(ctx, err)
 }

@@ -6,20 +6,21 @@ import (
 	"io"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/replay"
 )
 
 // replayAnswer writes a plan, and what came of it: to a person as tables, to
 // programs with every message.
 type replayAnswer struct {
-	OutputSettings
+	cli.OutputSettings
 	to    io.Writer
 	shown int // most goods that are listed for a person
 	count int64
 	err   error // the first that writing met
 }
 
-func newReplayAnswer(to io.Writer, o OutputSettings, shown int) *replayAnswer {
+func newReplayAnswer(to io.Writer, o cli.OutputSettings, shown int) *replayAnswer {
 	return &replayAnswer{OutputSettings: o, to: to, shown: shown}
 }
 
@@ -60,13 +61,13 @@ type plannedShort struct {
 
 // visit is nil for a person, who is not shown single messages.
 func (w *replayAnswer) visit() func(*replay.Step) error {
-	if !w.machine() {
+	if !w.Machine() {
 		return nil
 	}
 	return func(step *replay.Step) error {
 		m := &step.Message
 		row := plannedMessage{
-			Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Time: utc(m.Time),
+			Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Time: cli.UTC(m.Time),
 			OrderID: step.Event.OrderID, EventID: step.Event.ID, Type: string(step.Event.Type),
 			Class: step.Class, Published: step.Class.Published(), Detail: step.Detail,
 		}
@@ -151,7 +152,7 @@ func (w *replayAnswer) tables(spec replaySpec, ranges []replay.Range, p *replay.
 	if selected == "" {
 		selected = fmt.Sprintf("from %s, before %s", spec.From, spec.To)
 	}
-	w.print("%s: %s, as of %s\n\n", spec.Topic, selected, utc(p.AsOf))
+	w.print("%s: %s, as of %s\n\n", spec.Topic, selected, cli.UTC(p.AsOf))
 	w.print("%9s  %12s  %12s  %10s\n", "PARTITION", "FROM", "TO", "OFFSETS")
 	for i, r := range ranges {
 		if i == rangesShown {
@@ -203,7 +204,7 @@ func exampleOf(c replay.ClassCount) string {
 	}
 	text := c.Example
 	if c.OrderID != "" {
-		text += " order " + shown(c.OrderID)
+		text += " order " + cli.Shown(c.OrderID)
 	}
 	return "the first: " + text + ": " + c.Detail
 }
@@ -223,6 +224,6 @@ func (w *replayAnswer) goods(p *replay.Plan) {
 		if g.Contested {
 			note = "  (wanted more than there is)"
 		}
-		w.print("%12d  %12d  %10d  %10d  %s%s\n", g.Before, g.After, g.Deducted, g.Released, shown(g.GoodsID), note)
+		w.print("%12d  %12d  %10d  %10d  %s%s\n", g.Before, g.After, g.Deducted, g.Released, cli.Shown(g.GoodsID), note)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"testing"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/stock"
 )
 
@@ -56,9 +57,9 @@ func TestReplayOfAWholeDay(t *testing.T) {
 	day.awaitLeft(0)
 	before := s.allLevels()
 
-	s.replay().want(t, ExitOK, "no stock changes", "nothing is published")
+	s.replay().want(t, cli.ExitOK, "no stock changes", "nothing is published")
 	do := []string{"--execute", "--rate", "0", "--ramp", "1,10,100,rest", "--reason"}
-	s.replay(append(do, "the whole day")...).want(t, ExitOK, "no stock changes", "is done")
+	s.replay(append(do, "the whole day")...).want(t, cli.ExitOK, "no stock changes", "is done")
 	if !maps.Equal(before, s.allLevels()) {
 		t.Error("levels have changed")
 	}
@@ -76,7 +77,7 @@ func TestReplayOfAWholeDay(t *testing.T) {
 	if maps.Equal(before, named) {
 		t.Fatalf("%d orders were lost and no level has changed", len(lost))
 	}
-	plan := s.replay("-o", "json").want(t, ExitOK).answer(t)
+	plan := s.replay("-o", "json").want(t, cli.ExitOK).answer(t)
 	for _, g := range plan.Plan.Goods {
 		if named[g.GoodsID] != g.Before {
 			t.Errorf("%s has %d, not %d", g.GoodsID, named[g.GoodsID], g.Before)
@@ -86,11 +87,11 @@ func TestReplayOfAWholeDay(t *testing.T) {
 	if !maps.Equal(before, named) {
 		t.Error("the plan does not name the levels that there were")
 	}
-	s.replay(append(do, "restored")...).want(t, ExitOK, "is done")
+	s.replay(append(do, "restored")...).want(t, cli.ExitOK, "is done")
 	if !maps.Equal(named, s.allLevels()) {
 		t.Error("levels are not as the plan has named them")
 	}
-	if found, summary, _ := s.audit(ExitOK); len(found) != 0 || summary.ByClass["in_flight"] != 0 {
+	if found, summary, _ := s.audit(cli.ExitOK); len(found) != 0 || summary.ByClass["in_flight"] != 0 {
 		t.Errorf("found %+v in %+v", found, summary)
 	}
 	s.end(instance)

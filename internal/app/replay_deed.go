@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
 )
 
@@ -21,11 +22,11 @@ type ReplayDeed struct {
 func (d *ReplayDeed) check() error {
 	switch {
 	case d.Execute && d.Reason == "":
-		return &failure{code: ExitUsage, err: errors.New("a replay needs a reason, which is kept with it"), try: "--reason 'database restored from the dump of 12:00'"}
+		return &cli.Failure{Code: cli.ExitUsage, Err: errors.New("a replay needs a reason, which is kept with it"), Try: "--reason 'database restored from the dump of 12:00'"}
 	case d.MaxMessages < 0:
-		return usage("--max-messages is %d, must be at least 0", d.MaxMessages)
+		return cli.Usage("--max-messages is %d, must be at least 0", d.MaxMessages)
 	case d.MaxReplays < 1 || d.MaxReplays > order.MaxReplays:
-		return usage("--max-replays is %d, must be 1..%d", d.MaxReplays, order.MaxReplays)
+		return cli.Usage("--max-replays is %d, must be 1..%d", d.MaxReplays, order.MaxReplays)
 	}
 	return nil
 }

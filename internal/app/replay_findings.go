@@ -8,8 +8,10 @@ import (
 	"slices"
 
 	"orderconsumer/internal/audit"
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/replay"
+	"orderconsumer/internal/report"
 )
 
 // mendedByReplay are the findings whose event has its effect when it is published
@@ -21,13 +23,13 @@ var mendedByReplay = []audit.Rule{audit.RuleLost, audit.RuleNotReleased, audit.R
 // checkFindings refuses two selections at once.
 func (c *ReplaySelection) checkFindings() error {
 	if c.Findings != "" && (c.Topic != "" || len(c.Partitions) > 0 || c.From != "start" || c.To != "end") {
-		return usage("--findings takes neither --topic, --partition, --from nor --to: where the events stand is in the findings")
+		return cli.Usage("--findings takes neither --topic, --partition, --from nor --to: where the events stand is in the findings")
 	}
 	return nil
 }
 
 // resolveFindings turns findings into the places of their events.
-func (c *ReplaySelection) resolveFindings(ctx context.Context, s *session, client *kafka.Client) (resolved, error) {
+func (c *ReplaySelection) resolveFindings(ctx context.Context, s *cli.Session, client *kafka.Client) (resolved, error) {
 	in, err := openFindings(s, c.Findings)
 	if err != nil {
 		return resolved{}, err
@@ -42,28 +44,28 @@ func (c *ReplaySelection) resolveFindings(ctx context.Context, s *session, clien
 		return resolved{}, badFindings(err)
 	}
 	if places.elsewhere > 0 {
-		s.say("%s: %s left: mended_by says that something else than %s mends them", s.name, findingsAre(places.elsewhere), audit.MendReplay)
+		s.Say("%s: %s left: mended_by says that something else than %s mends them", s.Name, findingsAre(places.elsewhere), audit.MendReplay)
 	}
 	if len(ranges) == 0 {
-		return resolved{}, &failure{code: ExitNothing,
-			err: fmt.Errorf("no finding is about an event that a replay mends, %s about something else", counted(places.others+places.elsewhere, "finding")),
-			try: "consumer stock add --findings FILE, which mends those about goods, or consumer audit --log"}
+		return resolved{}, &cli.Failure{Code: cli.ExitNothing,
+			Err: fmt.Errorf("no finding is about an event that a replay mends, %s about something else", cli.Counted(places.others+places.elsewhere, "finding")),
+			Try: "consumer stock add --findings FILE, which mends those about goods, or consumer audit --log"}
 	}
 	if err := stillThere(ctx, s, client, ranges); err != nil {
 		return resolved{}, err
 	}
 	events := replay.Total(ranges)
-	s.say("%s: %s in %s of %s; %s about something else", s.name, counted64(events, "event"), counted(len(ranges), "range"),
-		ranges[0].Topic, counted(places.others, "finding"))
-	return resolved{topic: ranges[0].Topic, ranges: ranges, what: counted64(events, "event") + " of findings"}, nil
+	s.Say("%s: %s in %s of %s; %s about something else", s.Name, cli.Counted64(events, "event"), cli.Counted(len(ranges), "range"),
+		ranges[0].Topic, cli.Counted(places.others, "finding"))
+	return resolved{topic: ranges[0].Topic, ranges: ranges, what: cli.Counted64(events, "event") + " of findings"}, nil
 }
 
 // badFindings is the failure of findings that cannot be replayed.
 func badFindings(err error) error {
-	if _, ok := errors.AsType[*failure](err); ok {
+	if _, ok := errors.AsType[*cli.Failure](err); ok {
 		return err
 	}
-	return &failure{code: ExitUsage, err: fmt.Errorf("--findings: %w", err), try: "consumer audit --log -o jsonl > findings.jsonl, then --findings findings.jsonl"}
+	return &cli.Failure{Code: cli.ExitUsage, Err: fmt.Errorf("--findings: %w", err), Try: "consumer audit --log -o jsonl > findings.jsonl, then --findings findings.jsonl"}
 }
 
 // foundPlaces gathers places of events. It holds twice as many ranges as may come
@@ -85,7 +87,7 @@ var (
 )
 
 // take keeps the place of one finding.
-func (p *foundPlaces) take(f *shownFinding) error {
+func (p *foundPlaces) take(f *report.Finding) error {
 	switch {
 	case !slices.Contains(mendedByReplay, f.Rule):
 		p.others++
@@ -124,15 +126,15 @@ func (p *foundPlaces) ranges() ([]replay.Range, error) {
 	}
 	p.list = joined
 	if len(joined) > p.most {
-		return nil, &failure{code: ExitUsage,
-			err: fmt.Errorf("--findings: %w: they are in more than %d separate ranges", errManyFinding, p.most),
-			try: "findings of a part of the time, from consumer audit --log --from --to, or producer replay --from --to --changes-only, which takes a whole range"}
+		return nil, &cli.Failure{Code: cli.ExitUsage,
+			Err: fmt.Errorf("--findings: %w: they are in more than %d separate ranges", errManyFinding, p.most),
+			Try: "findings of a part of the time, from consumer audit --log --from --to, or producer replay --from --to --changes-only, which takes a whole range"}
 	}
 	return joined, nil
 }
 
 // stillThere refuses places that the topic does not hold.
-func stillThere(ctx context.Context, s *session, client *kafka.Client, ranges []replay.Range) error {
+func stillThere(ctx context.Context, s *cli.Session, client *kafka.Client, ranges []replay.Range) error {
 	topic := ranges[0].Topic
 	there, err := client.Partitions(ctx, []string{topic})
 	if err != nil {
@@ -154,8 +156,8 @@ func stillThere(ctx context.Context, s *session, client *kafka.Client, ranges []
 		if i >= 0 {
 			holds = fmt.Sprintf("the log holds [%d,%d)", held[i].From, held[i].To)
 		}
-		return &failure{code: ExitFailed, err: fmt.Errorf("--findings name events at %s, and %s", r, holds),
-			try: "consumer audit --log -o jsonl again: it names only events that the log holds now"}
+		return &cli.Failure{Code: cli.ExitFailed, Err: fmt.Errorf("--findings name events at %s, and %s", r, holds),
+			Try: "consumer audit --log -o jsonl again: it names only events that the log holds now"}
 	}
 	return nil
 }

@@ -10,8 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"orderconsumer/internal/audit"
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/replay"
+	"orderconsumer/internal/report"
 	"orderconsumer/internal/stock"
 )
 
@@ -21,7 +23,7 @@ func TestFindingsAboutEventsCanBeReplayed(t *testing.T) {
 	t.Parallel()
 	s := mixedDay(t)
 	s.sendMessages(order.Message{Topic: s.topics.Input, Key: []byte("A-8"), Value: []byte(create("A-8", "apple", 1))})
-	s.group("reset", "--to", "end", "--execute").want(t, ExitOK) // A-7 and A-8 are skipped
+	s.group("reset", "--to", "end", "--execute").want(t, cli.ExitOK) // A-7 and A-8 are skipped
 	for _, m := range s.read(s.topics.Input) {
 		if string(m.Key) != "A-8" {
 			continue
@@ -38,7 +40,7 @@ func TestFindingsAboutEventsCanBeReplayed(t *testing.T) {
 	s.exec("DELETE FROM movements WHERE ref = ? AND kind = 'release'", []byte("A-3"))
 	s.exec("UPDATE stock SET available = available - 1 WHERE goods_id = ?", []byte("apple"))
 
-	found, _, raw := s.audit(ExitFailed)
+	found, _, raw := s.audit(cli.ExitFailed)
 	rules := make(map[audit.Rule]int)
 	for _, f := range found {
 		rules[f.Rule]++
@@ -47,7 +49,7 @@ func TestFindingsAboutEventsCanBeReplayed(t *testing.T) {
 	if diff := cmp.Diff(want, rules); diff != "" {
 		t.Fatalf("findings (-want +got):\n%s", diff)
 	}
-	a := s.replayFrom(raw, "--findings", "-", "-o", "json").want(t, ExitOK, "0 findings about something else").answer(t)
+	a := s.replayFrom(raw, "--findings", "-", "-o", "json").want(t, cli.ExitOK, "0 findings about something else").answer(t)
 	classes := map[replay.Class]int64{replay.WillDeduct: 2, replay.Repeated: 1, replay.WillRelease: 1, replay.AlreadyApplied: 1}
 	if diff := cmp.Diff(classes, a.classes()); diff != "" {
 		t.Fatalf("classes (-want +got):\n%s", diff)
@@ -67,8 +69,8 @@ func TestFindingsAboutEventsCanBeReplayed(t *testing.T) {
 	}
 
 	s.running()
-	s.replayFrom(raw, "--findings", "-", "--execute", "--reason", "the audit").want(t, ExitOK)
-	if found, _, _ := s.audit(ExitOK); len(found) != 0 {
+	s.replayFrom(raw, "--findings", "-", "--execute", "--reason", "the audit").want(t, cli.ExitOK)
+	if found, _, _ := s.audit(cli.ExitOK); len(found) != 0 {
 		t.Errorf("still found: %+v", found)
 	}
 	s.expectLevels(map[string]int64{"apple": 10 - 2 - 1 - 1, "pear": 1})
@@ -85,20 +87,20 @@ func TestFindingsThatCannotBeReplayed(t *testing.T) {
 	for _, tt := range []struct {
 		name, findings string
 		args           []string
-		code           Exit
+		code           cli.Exit
 		parts          []string
 	}{
-		{"not an audit's", "{}\n", nil, ExitUsage, []string{"line 1 of the findings: want what audit -o jsonl writes", "try: consumer audit --log -o jsonl"}},
-		{"half a line", lost(input, 1) + `{"rule":`, nil, ExitUsage, []string{"line 2 of the findings"}},
-		{"no place", `{"rule":"event_lost"}`, nil, ExitUsage, []string{"does not say where"}},
-		{"below zero", lost(input, -1), nil, ExitUsage, []string{"below 0"}},
-		{"two topics", lost(input, 1) + lost("other", 1), nil, ExitUsage, []string{"several topics"}},
-		{"goods alone", `{"rule":"stock_sum","goods_id":"apple"}`, nil, ExitNothing, []string{"1 finding about something else", "stock add --findings"}},
-		{"a person has mended it by hand", `{"rule":"event_lost","topic":"` + input + `","partition":0,"offset":1,"mended_by":"by hand"}`, nil, ExitNothing,
+		{"not an audit's", "{}\n", nil, cli.ExitUsage, []string{"line 1 of the findings: want what audit -o jsonl writes", "try: consumer audit --log -o jsonl"}},
+		{"half a line", lost(input, 1) + `{"rule":`, nil, cli.ExitUsage, []string{"line 2 of the findings"}},
+		{"no place", `{"rule":"event_lost"}`, nil, cli.ExitUsage, []string{"does not say where"}},
+		{"below zero", lost(input, -1), nil, cli.ExitUsage, []string{"below 0"}},
+		{"two topics", lost(input, 1) + lost("other", 1), nil, cli.ExitUsage, []string{"several topics"}},
+		{"goods alone", `{"rule":"stock_sum","goods_id":"apple"}`, nil, cli.ExitNothing, []string{"1 finding about something else", "stock add --findings"}},
+		{"a person has mended it by hand", `{"rule":"event_lost","topic":"` + input + `","partition":0,"offset":1,"mended_by":"by hand"}`, nil, cli.ExitNothing,
 			[]string{"1 finding is left: mended_by says that something else than replay mends", "1 finding about something else"}},
-		{"beyond the end", lost(input, 99), nil, ExitFailed, []string{"[99,100)", "the log holds [0,5)", "try: consumer audit --log"}},
-		{"no such topic", lost("nonsuch", 1), nil, ExitFailed, []string{"nonsuch", "does not exist"}},
-		{"a range too", lost(input, 1), []string{"--from", "1"}, ExitUsage, []string{"--findings takes neither"}},
+		{"beyond the end", lost(input, 99), nil, cli.ExitFailed, []string{"[99,100)", "the log holds [0,5)", "try: consumer audit --log"}},
+		{"no such topic", lost("nonsuch", 1), nil, cli.ExitFailed, []string{"nonsuch", "does not exist"}},
+		{"a range too", lost(input, 1), []string{"--from", "1"}, cli.ExitUsage, []string{"--findings takes neither"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s.replayFrom(tt.findings, append([]string{"--findings", "-"}, tt.args...)...).want(t, tt.code, tt.parts...)
@@ -107,11 +109,11 @@ func TestFindingsThatCannotBeReplayed(t *testing.T) {
 	one := func(offset int, mend string) string {
 		return strings.TrimSuffix(lost(input, offset), "}\n") + `,"mended_by":"` + mend + `"}` + "\n"
 	}
-	s.replayFrom(one(1, "by hand")+one(2, "replay")+lost(input, 4), "--findings", "-").want(t, ExitOK,
+	s.replayFrom(one(1, "by hand")+one(2, "replay")+lost(input, 4), "--findings", "-").want(t, cli.ExitOK,
 		"1 finding is left", "2 events in 2 ranges of "+input)
-	s.replay("--findings", t.TempDir()+"/nonsuch").want(t, ExitUsage, "--findings: open ")
+	s.replay("--findings", t.TempDir()+"/nonsuch").want(t, cli.ExitUsage, "--findings: open ")
 	s.servers.DeleteRecords(t, input, 0, 3)
-	s.replayFrom(lost(input, 1), "--findings", "-").want(t, ExitFailed, "the log holds [3,5)")
+	s.replayFrom(lost(input, 1), "--findings", "-").want(t, cli.ExitFailed, "the log holds [3,5)")
 }
 
 func TestFoundPlacesShareRangesAndAreBounded(t *testing.T) {
@@ -120,7 +122,7 @@ func TestFoundPlacesShareRangesAndAreBounded(t *testing.T) {
 		p := foundPlaces{most: most}
 		for _, offset := range offsets {
 			partition := 0
-			err := p.take(&shownFinding{Rule: audit.RuleLost, Topic: "orders", Partition: &partition, Offset: &offset})
+			err := p.take(&report.Finding{Rule: audit.RuleLost, Topic: "orders", Partition: &partition, Offset: &offset})
 			if err != nil {
 				return nil, err
 			}

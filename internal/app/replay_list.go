@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"math"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/replay"
 )
 
 // replayListCommand lists replays, the newest first.
 type replayListCommand struct {
 	replayCommand
-	ListLimit
+	cli.ListLimit
 }
 
 const (
@@ -23,8 +24,8 @@ const (
 )
 
 // Run implements a command.
-func (c *replayListCommand) Run(ctx context.Context, s *session) error {
-	most, err := c.most(c.OutputSettings, replaysShown)
+func (c *replayListCommand) Run(ctx context.Context, s *cli.Session) error {
+	most, err := c.Most(c.OutputSettings, replaysShown)
 	if err != nil {
 		return err
 	}
@@ -43,9 +44,9 @@ func (c *replayListCommand) Run(ctx context.Context, s *session) error {
 	}
 	switch {
 	case w.n == 0:
-		s.say("%s: there are no replays yet. To plan one: %s replay --from 15m", s.name, s.name)
+		s.Say("%s: there are no replays yet. To plan one: %s replay --from 15m", s.Name, s.Name)
 	case more:
-		s.say("the newest %d shown: --limit 0 shows all", w.n)
+		s.Say("the newest %d shown: --limit 0 shows all", w.n)
 	}
 	return nil
 }
@@ -77,8 +78,8 @@ func eachReplay(ctx context.Context, store replay.Store, most int, visit func(*r
 
 // replayRows writes replays as they come.
 type replayRows struct {
-	OutputSettings
-	session *session
+	cli.OutputSettings
+	session *cli.Session
 	n       int
 	err     error // the first that writing met
 }
@@ -90,16 +91,16 @@ func (w *replayRows) one(o *replay.Object) error {
 	w.n++
 	switch w.Output {
 	case "jsonl":
-		w.err = w.object(w.session.stdout, shownReplayOf(o))
+		w.err = w.Object(w.session.Stdout, shownReplayOf(o))
 	case "json":
 		w.print(map[bool]string{true: "[", false: ","}[w.n == 1])
-		w.err = errors.Join(w.err, w.object(w.session.stdout, shownReplayOf(o)))
+		w.err = errors.Join(w.err, w.Object(w.session.Stdout, shownReplayOf(o)))
 	default:
 		if w.n == 1 {
 			w.print(fmt.Sprintf(replayRow, "REPLAY", "KIND", "STATE", "PUBLISHED", "FAILED", "WHO", "REASON"))
 		}
 		w.print(fmt.Sprintf(replayRow, o.ID, o.Kind, stateOf(o), fmt.Sprintf("%d/%d", o.Progress.Published, o.Progress.Total),
-			fmt.Sprint(o.Progress.FailedAgain()), shown(o.Who), shown(o.Reason)))
+			fmt.Sprint(o.Progress.FailedAgain()), cli.Shown(o.Who), cli.Shown(o.Reason)))
 	}
 	return w.err
 }
@@ -117,6 +118,6 @@ func (w *replayRows) end() {
 
 func (w *replayRows) print(text string) {
 	if w.err == nil {
-		_, w.err = fmt.Fprint(w.session.stdout, text)
+		_, w.err = fmt.Fprint(w.session.Stdout, text)
 	}
 }

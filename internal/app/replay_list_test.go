@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/replay"
 	"orderconsumer/internal/replay/replaysql"
 )
@@ -27,21 +28,21 @@ func TestReplayListGivesProgramsAllAndPersonsTheNewest(t *testing.T) {
 		}
 	}
 	lines := func(r replayed) []string { return strings.Split(strings.TrimSpace(r.stdout), "\n") }
-	jsonl := lines(s.replay("list", "-o", "jsonl").want(t, ExitOK))
+	jsonl := lines(s.replay("list", "-o", "jsonl").want(t, cli.ExitOK))
 	if len(jsonl) != many || !strings.Contains(jsonl[0], `"r-044"`) || !strings.Contains(jsonl[many-1], `"r-000"`) {
 		t.Errorf("%d lines for a program, want %d: %s", len(jsonl), many, jsonl[0])
 	}
-	if all := s.replay("list", "-o", "json").want(t, ExitOK); strings.Count(all.stdout, `"id":`) != many {
+	if all := s.replay("list", "-o", "json").want(t, cli.ExitOK); strings.Count(all.stdout, `"id":`) != many {
 		t.Errorf("not all for a program: %s", tail(all.stdout))
 	}
-	if text := lines(s.replay("list").want(t, ExitOK, "the newest 20 shown: --limit 0 shows all")); len(text) != 1+replaysShown {
+	if text := lines(s.replay("list").want(t, cli.ExitOK, "the newest 20 shown: --limit 0 shows all")); len(text) != 1+replaysShown {
 		t.Errorf("%d lines for a person", len(text))
 	}
-	if text := lines(s.replay("list", "--limit", "0").want(t, ExitOK)); len(text) != 1+many {
+	if text := lines(s.replay("list", "--limit", "0").want(t, cli.ExitOK)); len(text) != 1+many {
 		t.Errorf("%d lines for a person who wants all", len(text))
 	}
-	if few := s.replay("list", "--limit", "45").want(t, ExitOK); strings.Contains(few.stderr, "--limit 0") {
+	if few := s.replay("list", "--limit", "45").want(t, cli.ExitOK); strings.Contains(few.stderr, "--limit 0") {
 		t.Errorf("there are no more: %s", few.stderr)
 	}
-	s.replay("list", "--limit=-1").want(t, ExitUsage, "at least 0", "try: producer replay list --help")
+	s.replay("list", "--limit=-1").want(t, cli.ExitUsage, "at least 0", "try: producer replay list --help")
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
 )
 
@@ -15,11 +16,11 @@ func TestPlanCountsWhatTheGroupHasNotSettledYet(t *testing.T) {
 	s.stocked(map[string]int64{"apple": 100})
 	s.sendMessages(s.orders(0, 3, "apple")...)
 	s.settle(s.open())
-	if got := s.replay().want(t, ExitOK, "no stock changes"); strings.Contains(got.stdout, "not settled") {
+	if got := s.replay().want(t, cli.ExitOK, "no stock changes"); strings.Contains(got.stdout, "not settled") {
 		t.Errorf("all is settled: %s", got.stdout)
 	}
 	s.sendMessages(s.orders(3, 5, "apple")...)
-	s.replay().want(t, ExitOK, "5 of 5 messages would be published",
+	s.replay().want(t, cli.ExitOK, "5 of 5 messages would be published",
 		"2 of them group "+s.settings.Group.Group+" has not settled yet: it reads them in any case")
 	if plan := s.replay("-o", "json").answer(t); plan.Plan.Unsettled != 2 {
 		t.Errorf("%d are not settled, want 2", plan.Plan.Unsettled)
@@ -39,7 +40,7 @@ func TestPlanOfAPartSaysThatCancelsMayBeOutside(t *testing.T) {
 	const note = "Only a part of "
 	says := func(want bool, args ...string) {
 		t.Helper()
-		if got := s.replay(args...).want(t, ExitOK); strings.Contains(got.stdout, note) != want {
+		if got := s.replay(args...).want(t, cli.ExitOK); strings.Contains(got.stdout, note) != want {
 			t.Errorf("%v: said %t, want %t:\n%s", args, !want, want, got.stdout)
 		}
 	}

@@ -8,18 +8,20 @@ import (
 	"slices"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/replay"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock/ledger"
 )
 
 // replayRunCommand plans a replay, and carries it out when told to.
 type replayRunCommand struct {
 	replayCommand
-	Kafka KafkaSettings   `embed:""`
+	Kafka settings.Kafka  `embed:""`
 	Group ReplayGroup     `embed:""`
-	Dedup DedupSettings   `embed:""`
+	Dedup settings.Dedup  `embed:""`
 	Take  ReplaySelection `embed:""`
 	Pace  ReplayPace      `embed:""`
 	Deed  ReplayDeed      `embed:""`
@@ -59,14 +61,14 @@ func (s *replaySpec) cutsOff() bool {
 }
 
 // Run implements a command.
-func (c *replayRunCommand) Run(ctx context.Context, s *session) error {
+func (c *replayRunCommand) Run(ctx context.Context, s *cli.Session) error {
 	filter, err := c.check()
 	if err != nil {
 		return err
 	}
-	client, err := c.Kafka.Client(s.name + "-replay")
+	client, err := c.Kafka.Client(s.Name + "-replay")
 	if err != nil {
-		return usage("%w", err)
+		return cli.Usage("%w", err)
 	}
 	defer client.Close()
 	found, err := c.found(ctx, s, client)
@@ -83,38 +85,38 @@ func (c *replayRunCommand) Run(ctx context.Context, s *session) error {
 	}
 	defer l.Close() //nolint:errcheck // everything is committed, or an error is at hand
 	job := &replayJob{session: s, client: client, ledger: l, store: store, spec: spec, ranges: found.ranges, folder: c.Deed.TempFolder}
-	return job.planAndDo(ctx, newReplayAnswer(s.stdout, c.OutputSettings, c.Deed.GoodsShown), replay.KindReplay, c.Deed)
+	return job.planAndDo(ctx, newReplayAnswer(s.Stdout, c.OutputSettings, c.Deed.GoodsShown), replay.KindReplay, c.Deed)
 }
 
 // found fixes what is selected.
-func (c *replayRunCommand) found(ctx context.Context, s *session, client *kafka.Client) (resolved, error) {
+func (c *replayRunCommand) found(ctx context.Context, s *cli.Session, client *kafka.Client) (resolved, error) {
 	if c.Take.Findings != "" {
 		return c.Take.resolveFindings(ctx, s, client)
 	}
 	found, err := c.Take.resolve(ctx, s, client, c.topic(), time.Now())
 	if err == nil && (c.Take.From != found.from && found.from != "start" || c.Take.To != "end") {
-		s.say("%s: from %s, up to and without %s", s.name, found.from, found.to)
+		s.Say("%s: from %s, up to and without %s", s.Name, found.from, found.to)
 	}
 	return found, err
 }
 
 // notDone says what to do after a plan.
-func notDone(s *session, topic string, plan *replay.Plan) error {
+func notDone(s *cli.Session, topic string, plan *replay.Plan) error {
 	if n := plan.Count(replay.Exhausted); n > 0 {
-		s.say("%s: %d of them came again as often as is allowed, and failed each time: when what they fail of is mended, add --max-replays N",
-			s.name, n)
+		s.Say("%s: %d of them came again as often as is allowed, and failed each time: when what they fail of is mended, add --max-replays N",
+			s.Name, n)
 	}
 	switch {
 	case plan.Scanned == 0:
-		return &failure{code: ExitNothing, err: fmt.Errorf("topic %s has offsets there, and no message: compaction has taken what stood there", topic),
-			try: s.name + " replay --topic " + topic + " --from start"}
+		return &cli.Failure{Code: cli.ExitNothing, Err: fmt.Errorf("topic %s has offsets there, and no message: compaction has taken what stood there", topic),
+			Try: s.Name + " replay --topic " + topic + " --from start"}
 	case plan.Selected == 0:
-		return &failure{code: ExitNothing, err: fmt.Errorf("none of %d messages passes the filter", plan.Scanned),
-			try: "the command with fewer of --order, --goods, --type and --filter"}
+		return &cli.Failure{Code: cli.ExitNothing, Err: fmt.Errorf("none of %d messages passes the filter", plan.Scanned),
+			Try: "the command with fewer of --order, --goods, --type and --filter"}
 	case plan.Publish == 0:
-		s.say("%s: there is nothing to publish", s.name)
+		s.Say("%s: there is nothing to publish", s.Name)
 	default:
-		s.say("%s: this was a plan; nothing is published. To do it, add: --execute --reason '...'", s.name)
+		s.Say("%s: this was a plan; nothing is published. To do it, add: --execute --reason '...'", s.Name)
 	}
 	return nil
 }
@@ -139,20 +141,20 @@ func (c *replayRunCommand) check() (replay.Filter, error) {
 		err = c.Pace.check()
 	}
 	if err == nil {
-		err = c.Dedup.check()
+		err = c.Dedup.Check()
 	}
 	if err == nil {
 		err = c.Deed.check()
 	}
 	if err == nil && len(c.Group.RetryAfter) == 0 && c.ToTopic == "" {
-		err = usage("the group has no retry tier to publish to: give --to-topic")
+		err = cli.Usage("the group has no retry tier to publish to: give --to-topic")
 	}
 	return filter, err
 }
 
 // spec fixes everything that a resumed replay needs, and makes sure that the
 // target is there.
-func (c *replayRunCommand) spec(ctx context.Context, s *session, client *kafka.Client, found resolved, filter replay.Filter) (replaySpec, error) {
+func (c *replayRunCommand) spec(ctx context.Context, s *cli.Session, client *kafka.Client, found resolved, filter replay.Filter) (replaySpec, error) {
 	topics := c.Group.topics()
 	spec := replaySpec{
 		Topic: found.topic, From: found.from, To: found.to, Ends: found.ends, What: found.what, Filter: filter,
@@ -164,7 +166,7 @@ func (c *replayRunCommand) spec(ctx context.Context, s *session, client *kafka.C
 	if spec.Target == "" {
 		spec.Target = topics.Tiers[0].Topic
 	} else {
-		s.say("%s: --to-topic: EVERY group that reads %s gets these messages again, not only %s", s.name, spec.Target, spec.Group)
+		s.Say("%s: --to-topic: EVERY group that reads %s gets these messages again, not only %s", s.Name, spec.Target, spec.Group)
 	}
 	switch {
 	case spec.Ramp == "" && consumed:
@@ -174,25 +176,25 @@ func (c *replayRunCommand) spec(ctx context.Context, s *session, client *kafka.C
 	}
 	_, staged, err := replay.ParseRamp(spec.Ramp)
 	if err != nil {
-		return spec, usage("--ramp: %w", err)
+		return spec, cli.Usage("--ramp: %w", err)
 	}
 	if staged && !consumed {
-		return spec, usage("--ramp waits for group %s, which does not read %s: use --ramp none", spec.Group, spec.Target)
+		return spec, cli.Usage("--ramp waits for group %s, which does not read %s: use --ramp none", spec.Group, spec.Target)
 	}
 	there, err := client.Partitions(ctx, []string{spec.Target})
 	if err != nil {
 		return spec, kafkaFailure(ctx, client, err)
 	}
 	if len(there[spec.Target]) == 0 {
-		return spec, &failure{code: ExitFailed, err: fmt.Errorf("topic %s, which takes what is published, does not exist", spec.Target),
-			try: "consumer run, which creates its topics, or ORDERS_GROUP, ORDERS_TOPIC and RETRY_AFTER as the consumer has them"}
+		return spec, &cli.Failure{Code: cli.ExitFailed, Err: fmt.Errorf("topic %s, which takes what is published, does not exist", spec.Target),
+			Try: "consumer run, which creates its topics, or ORDERS_GROUP, ORDERS_TOPIC and RETRY_AFTER as the consumer has them"}
 	}
 	return spec, nil
 }
 
 // replayJob is one replay under way in this process.
 type replayJob struct {
-	session *session
+	session *cli.Session
 	client  *kafka.Client
 	ledger  *ledger.Ledger
 	store   replay.Store
@@ -225,7 +227,7 @@ func (j *replayJob) log() replayLog { return replayLog{client: j.client, group: 
 func (j *replayJob) rules(waiting replay.Waiting) replay.Rules {
 	return replay.Rules{
 		Filter:      j.spec.Filter,
-		TooOld:      horizonOf(DedupSettings{Horizon: j.spec.Horizon}),
+		TooOld:      horizonOf(settings.Dedup{Horizon: j.spec.Horizon}),
 		MaxReplays:  j.spec.MaxReplays,
 		MaxBytes:    order.MaxForwardBytes - replayHeaderBytes,
 		ChangesOnly: j.spec.ChangesOnly,
@@ -258,7 +260,7 @@ func (j *replayJob) plan(ctx context.Context, answer *replayAnswer) (*replay.Pla
 			Progress: func(scanned int64) {
 				if time.Since(said) >= lineEvery {
 					said = time.Now()
-					j.session.say("%s: planned %d of %d", j.session.name, scanned, total)
+					j.session.Say("%s: planned %d of %d", j.session.Name, scanned, total)
 				}
 			},
 		}
@@ -289,7 +291,7 @@ func (j *replayJob) settled(ctx context.Context) (replay.Positions, error) {
 // failure gives an error its code, whichever server it is of.
 func (j *replayJob) failure(ctx context.Context, err error) error {
 	if errors.Is(err, kafka.ErrDataLoss) {
-		return &failure{code: ExitFailed, err: err, try: "the command with a later --from, or --from start"}
+		return &cli.Failure{Code: cli.ExitFailed, Err: err, Try: "the command with a later --from, or --from start"}
 	}
 	return databaseFailure(ctx, err)
 }
@@ -306,7 +308,7 @@ func (j *replayJob) planAndDo(ctx context.Context, answer *replayAnswer, kind st
 		return errors.Join(answer.err, notDone(j.session, j.spec.Topic, plan))
 	}
 	now := time.Now()
-	err = j.begin(ctx, j.session.abort, replay.Object{
+	err = j.begin(ctx, j.session.Abort, replay.Object{
 		ID: newReplayID(now), Kind: kind, Ranges: j.ranges, Reason: deed.Reason, Who: deed.who(),
 		CreatedAt: now, Progress: replay.Progress{Total: plan.Publish},
 	})
@@ -326,8 +328,8 @@ func (j *replayJob) begin(take, work context.Context, o replay.Object) error {
 		return replayFailure(take, j.session, o.ID, err)
 	}
 	j.object = &begun
-	j.session.say("%s: replay %s: %s to %s; see it with: %s replay show %s", j.session.name, o.ID,
-		counted64(o.Progress.Total, "message"), j.spec.Target, j.session.name, o.ID)
+	j.session.Say("%s: replay %s: %s to %s; see it with: %s replay show %s", j.session.Name, o.ID,
+		cli.Counted64(o.Progress.Total, "message"), j.spec.Target, j.session.Name, o.ID)
 	return j.execute(take, work)
 }
 
@@ -357,7 +359,7 @@ func (j *replayJob) execute(take, work context.Context) error {
 	err = executor.Run(take, work, j.object)
 	talk.end()
 	if !errors.Is(err, replay.ErrLost) { // else what is known here is not how it stands
-		j.session.say("%s: %s", j.session.name, replaySentence(j.object))
+		j.session.Say("%s: %s", j.session.Name, replaySentence(j.object))
 	}
 	return replayFailure(work, j.session, j.object.ID, err)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/replay"
@@ -32,7 +33,7 @@ func (c *ReplaySelection) filter() (replay.Filter, error) {
 	for _, text := range c.Filters {
 		h, err := replay.ParseHeaderFilter(text)
 		if err != nil {
-			return f, usage("--filter: %w", err)
+			return f, cli.Usage("--filter: %w", err)
 		}
 		f.Headers = append(f.Headers, h)
 	}
@@ -56,19 +57,19 @@ func parseBound(flag, text string, now time.Time) (bound, error) {
 	}
 	if offset, err := strconv.ParseInt(text, 10, 64); err == nil {
 		if offset < 0 {
-			return bound{}, usage("--%s is offset %d: the first one is 0", flag, offset)
+			return bound{}, cli.Usage("--%s is offset %d: the first one is 0", flag, offset)
 		}
 		return bound{offset: offset}, nil
 	}
-	at, err := parseMoment(text, now, time.Local)
+	at, err := cli.ParseMoment(text, now, time.Local)
 	switch {
 	case err != nil:
-		return bound{}, &failure{code: ExitUsage, err: fmt.Errorf("--%s: want an offset, start, end, or a time: %w", flag, err),
-			try: fmt.Sprintf("--%s %s, or --%s 15m", flag, now.UTC().Add(-time.Hour).Format(time.RFC3339), flag)}
+		return bound{}, &cli.Failure{Code: cli.ExitUsage, Err: fmt.Errorf("--%s: want an offset, start, end, or a time: %w", flag, err),
+			Try: fmt.Sprintf("--%s %s, or --%s 15m", flag, now.UTC().Add(-time.Hour).Format(time.RFC3339), flag)}
 	case at.After(now):
-		return bound{}, &failure{code: ExitUsage,
-			err: fmt.Errorf("--%s %s is %s, which is in the future: it is %s now", flag, text, utc(at), utc(now)),
-			try: "a time with its zone, as " + now.UTC().Format(time.RFC3339) + "; the end, if --to is left out, is now"}
+		return bound{}, &cli.Failure{Code: cli.ExitUsage,
+			Err: fmt.Errorf("--%s %s is %s, which is in the future: it is %s now", flag, text, cli.UTC(at), cli.UTC(now)),
+			Try: "a time with its zone, as " + now.UTC().Format(time.RFC3339) + "; the end, if --to is left out, is now"}
 	}
 	return bound{at: at}, nil
 }
@@ -83,7 +84,7 @@ type resolved struct {
 }
 
 // resolve turns the selection into offsets. The end is fixed now.
-func (c *ReplaySelection) resolve(ctx context.Context, s *session, client *kafka.Client, topic string, now time.Time) (resolved, error) {
+func (c *ReplaySelection) resolve(ctx context.Context, s *cli.Session, client *kafka.Client, topic string, now time.Time) (resolved, error) {
 	r := resolved{topic: topic}
 	from, err := parseBound("from", c.From, now)
 	if err != nil {
@@ -94,8 +95,8 @@ func (c *ReplaySelection) resolve(ctx context.Context, s *session, client *kafka
 		return r, err
 	}
 	if !from.at.IsZero() && !to.at.IsZero() && !from.at.Before(to.at) {
-		return r, &failure{code: ExitUsage, err: fmt.Errorf("nothing is from %s and before %s", utc(from.at), utc(to.at)),
-			try: fmt.Sprintf("--from %s --to %s", utc(to.at), utc(from.at))}
+		return r, &cli.Failure{Code: cli.ExitUsage, Err: fmt.Errorf("nothing is from %s and before %s", cli.UTC(from.at), cli.UTC(to.at)),
+			Try: fmt.Sprintf("--from %s --to %s", cli.UTC(to.at), cli.UTC(from.at))}
 	}
 	there, err := client.Partitions(ctx, []string{topic})
 	if err != nil {
@@ -106,8 +107,8 @@ func (c *ReplaySelection) resolve(ctx context.Context, s *session, client *kafka
 	}
 	for _, id := range c.Partitions {
 		if !slices.Contains(there[topic], id) {
-			return r, &failure{code: ExitUsage, err: fmt.Errorf("topic %s has no partition %d: it has 0 up to %d", topic, id, len(there[topic])-1),
-				try: "the command without --partition"}
+			return r, &cli.Failure{Code: cli.ExitUsage, Err: fmt.Errorf("topic %s has no partition %d: it has 0 up to %d", topic, id, len(there[topic])-1),
+				Try: "the command without --partition"}
 		}
 	}
 	all, err := client.Ranges(ctx, topic)
@@ -128,7 +129,7 @@ func (c *ReplaySelection) resolve(ctx context.Context, s *session, client *kafka
 	for i, have := range all {
 		r.ranges = append(r.ranges, replay.Range{Topic: topic, Partition: have.Partition, From: first[i], To: max(first[i], last[i])})
 	}
-	r.from, r.to, r.ends = from.text(c.From), to.text(utc(now)), !to.end
+	r.from, r.to, r.ends = from.text(c.From), to.text(cli.UTC(now)), !to.end
 	if replay.Total(r.ranges) == 0 {
 		return r, c.nothing(s, r, all)
 	}
@@ -141,7 +142,7 @@ func (b bound) text(otherwise string) string {
 	case b.start:
 		return "start"
 	case !b.at.IsZero():
-		return utc(b.at)
+		return cli.UTC(b.at)
 	case b.end:
 		return otherwise
 	default:
@@ -172,13 +173,13 @@ func offsetsOf(ctx context.Context, client *kafka.Client, flag, topic string, b 
 			}
 			list[i] = min(max(offset, have.From), have.To)
 		case b.offset < have.From:
-			return nil, &failure{code: ExitUsage,
-				err: fmt.Errorf("--%s: offset %d of %s/%d has been removed: the log begins at %d", flag, b.offset, topic, have.Partition, have.From),
-				try: fmt.Sprintf("--partition %d --from %d, or --from start", have.Partition, have.From)}
+			return nil, &cli.Failure{Code: cli.ExitUsage,
+				Err: fmt.Errorf("--%s: offset %d of %s/%d has been removed: the log begins at %d", flag, b.offset, topic, have.Partition, have.From),
+				Try: fmt.Sprintf("--partition %d --from %d, or --from start", have.Partition, have.From)}
 		case b.offset > have.To:
-			return nil, &failure{code: ExitUsage,
-				err: fmt.Errorf("--%s: %s/%d has no offset %d yet: the next message gets %d", flag, topic, have.Partition, b.offset, have.To),
-				try: fmt.Sprintf("--partition with one that has it, or --%s end%s", flag, epochHint(flag, b.offset))}
+			return nil, &cli.Failure{Code: cli.ExitUsage,
+				Err: fmt.Errorf("--%s: %s/%d has no offset %d yet: the next message gets %d", flag, topic, have.Partition, b.offset, have.To),
+				Try: fmt.Sprintf("--partition with one that has it, or --%s end%s", flag, epochHint(flag, b.offset))}
 		default:
 			list[i] = b.offset
 		}
@@ -197,30 +198,30 @@ func epochHint(flag string, offset int64) string {
 	case offset >= firstMilli:
 		at = time.UnixMilli(offset)
 	}
-	return fmt.Sprintf("; if it is a time: --%s %s", flag, utc(at))
+	return fmt.Sprintf("; if it is a time: --%s %s", flag, cli.UTC(at))
 }
 
 // nothing is the failure of a selection without messages.
-func (c *ReplaySelection) nothing(s *session, r resolved, all []kafka.Range) error {
+func (c *ReplaySelection) nothing(s *cli.Session, r resolved, all []kafka.Range) error {
 	messages := int64(0)
 	for _, have := range all {
 		messages += have.Messages()
 	}
-	f := &failure{code: ExitNothing, try: fmt.Sprintf("%s replay --topic %s --from start", s.name, r.topic)}
+	f := &cli.Failure{Code: cli.ExitNothing, Try: fmt.Sprintf("%s replay --topic %s --from start", s.Name, r.topic)}
 	if messages == 0 {
-		f.err = fmt.Errorf("topic %s is empty", r.topic)
-		f.try = "another --topic"
+		f.Err = fmt.Errorf("topic %s is empty", r.topic)
+		f.Try = "another --topic"
 		return f
 	}
-	f.err = fmt.Errorf("%s holds no message from %s and before %s; it holds %d in all", r.topic, r.from, r.to, messages)
+	f.Err = fmt.Errorf("%s holds no message from %s and before %s; it holds %d in all", r.topic, r.from, r.to, messages)
 	return f
 }
 
 // noReplayTopic is the failure of a topic that is not there, with those that are.
-func noReplayTopic(ctx context.Context, s *session, client *kafka.Client, topic string) error {
-	f := &failure{code: ExitFailed,
-		err: fmt.Errorf("topic %s at %s does not exist, or has partitions without a leader", topic, strings.Join(client.Brokers(), ", ")),
-		try: "consumer run, which creates its topics, or another --topic"}
+func noReplayTopic(ctx context.Context, s *cli.Session, client *kafka.Client, topic string) error {
+	f := &cli.Failure{Code: cli.ExitFailed,
+		Err: fmt.Errorf("topic %s at %s does not exist, or has partitions without a leader", topic, strings.Join(client.Brokers(), ", ")),
+		Try: "consumer run, which creates its topics, or another --topic"}
 	names, err := client.TopicsWithPrefix(ctx, "")
 	names = slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, "__") })
 	const shown = 8 // those of a group, and a few
@@ -230,7 +231,7 @@ func noReplayTopic(ctx context.Context, s *session, client *kafka.Client, topic 
 			more = fmt.Sprintf(" and %d more", len(names)-shown)
 			names = names[:shown]
 		}
-		f.try = fmt.Sprintf("%s replay --topic with one of %s%s", s.name, strings.Join(names, ", "), more)
+		f.Try = fmt.Sprintf("%s replay --topic with one of %s%s", s.Name, strings.Join(names, ", "), more)
 	}
 	return f
 }
@@ -239,7 +240,7 @@ func noReplayTopic(ctx context.Context, s *session, client *kafka.Client, topic 
 func (c *ReplaySelection) checkIDs() error {
 	for _, id := range slices.Concat(c.Orders, c.Goods) {
 		if len(id) > order.MaxIDBytes {
-			return usage("id %q has %d bytes, the most is %d", id, len(id), order.MaxIDBytes)
+			return cli.Usage("id %q has %d bytes, the most is %d", id, len(id), order.MaxIDBytes)
 		}
 	}
 	return nil

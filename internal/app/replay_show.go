@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/replay"
+	"orderconsumer/internal/settings"
 )
 
 // shownReplay is a replay as it is written for programs.
@@ -28,7 +30,7 @@ type shownReplay struct {
 }
 
 func shownReplayOf(o *replay.Object) shownReplay {
-	return shownReplay{ID: o.ID, Kind: o.Kind, State: stateOf(o), CreatedAt: utc(o.CreatedAt), Who: o.Who, Reason: o.Reason,
+	return shownReplay{ID: o.ID, Kind: o.Kind, State: stateOf(o), CreatedAt: cli.UTC(o.CreatedAt), Who: o.Who, Reason: o.Reason,
 		Ranges: o.Ranges, Spec: o.Spec, Progress: o.Progress, Note: o.Note, Holder: o.Holder}
 }
 
@@ -65,7 +67,7 @@ type replayShowCommand struct {
 }
 
 // Run implements a command.
-func (c *replayShowCommand) Run(ctx context.Context, s *session) error {
+func (c *replayShowCommand) Run(ctx context.Context, s *cli.Session) error {
 	l, store, err := c.store(ctx, s)
 	if err != nil {
 		return err
@@ -75,10 +77,10 @@ func (c *replayShowCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return replayFailure(ctx, s, c.ID, err)
 	}
-	if c.machine() {
-		return c.object(s.stdout, shownReplayOf(&o))
+	if c.Machine() {
+		return c.Object(s.Stdout, shownReplayOf(&o))
 	}
-	_, err = fmt.Fprint(s.stdout, replayPage(&o, s.name))
+	_, err = fmt.Fprint(s.Stdout, replayPage(&o, s.Name))
 	return err
 }
 
@@ -91,8 +93,8 @@ func replayPage(o *replay.Object, program string) string {
 	row("replay", "%s", o.ID)
 	row("kind", "%s", o.Kind)
 	row("state", "%s", stateOf(o))
-	row("begun", "%s by %s", utc(o.CreatedAt), shown(o.Who))
-	row("reason", "%s", shown(o.Reason))
+	row("begun", "%s by %s", cli.UTC(o.CreatedAt), cli.Shown(o.Who))
+	row("reason", "%s", cli.Shown(o.Reason))
 	row("holder", "%s, last heard of %s ago", o.Holder, o.Silent.Round(time.Second))
 	for _, r := range o.Ranges {
 		row("range", "%s, next %d", r, max(r.From, o.Progress.Positions[r.Topic][r.Partition]))
@@ -122,7 +124,7 @@ type replayCancelCommand struct {
 }
 
 // Run implements a command.
-func (c *replayCancelCommand) Run(ctx context.Context, s *session) error {
+func (c *replayCancelCommand) Run(ctx context.Context, s *cli.Session) error {
 	l, store, err := c.store(ctx, s)
 	if err != nil {
 		return err
@@ -132,25 +134,25 @@ func (c *replayCancelCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return replayFailure(ctx, s, c.ID, err)
 	}
-	if c.machine() {
-		return c.object(s.stdout, shownReplayOf(&o))
+	if c.Machine() {
+		return c.Object(s.Stdout, shownReplayOf(&o))
 	}
-	_, err = fmt.Fprintln(s.stdout, replaySentence(&o))
+	_, err = fmt.Fprintln(s.Stdout, replaySentence(&o))
 	return err
 }
 
 // replayResumeCommand goes on with a replay.
 type replayResumeCommand struct {
 	replayCommand
-	ID         string        `arg:"" help:"Its name, as the list has it."`
-	Kafka      KafkaSettings `embed:""`
-	Rate       *float64      `help:"Another rate than it was begun with."`
-	MaxFailed  *float64      `help:"Another share that may fail again than it was begun with."`
-	TempFolder string        `type:"path" env:"REPLAY_TEMP_FOLDER" help:"Folder for the files of the simulation; the system's if it is left out."`
+	ID         string         `arg:"" help:"Its name, as the list has it."`
+	Kafka      settings.Kafka `embed:""`
+	Rate       *float64       `help:"Another rate than it was begun with."`
+	MaxFailed  *float64       `help:"Another share that may fail again than it was begun with."`
+	TempFolder string         `type:"path" env:"REPLAY_TEMP_FOLDER" help:"Folder for the files of the simulation; the system's if it is left out."`
 }
 
 // Run implements a command.
-func (c *replayResumeCommand) Run(ctx context.Context, s *session) error {
+func (c *replayResumeCommand) Run(ctx context.Context, s *cli.Session) error {
 	l, store, err := c.store(ctx, s)
 	if err != nil {
 		return err
@@ -175,9 +177,9 @@ func (c *replayResumeCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	job.spec.Rate, job.spec.MaxFailed = pace.Rate, pace.MaxFailed
-	job.client, err = c.Kafka.Client(s.name + "-replay")
+	job.client, err = c.Kafka.Client(s.Name + "-replay")
 	if err != nil {
-		return usage("%w", err)
+		return cli.Usage("%w", err)
 	}
 	defer job.client.Close()
 	if _, err := job.client.Ping(ctx); err != nil {
@@ -188,9 +190,9 @@ func (c *replayResumeCommand) Run(ctx context.Context, s *session) error {
 		return replayFailure(ctx, s, c.ID, err)
 	}
 	job.object = &o
-	err = job.execute(ctx, s.abort)
-	if c.machine() {
-		if told := c.object(s.stdout, shownReplayOf(job.object)); told != nil {
+	err = job.execute(ctx, s.Abort)
+	if c.Machine() {
+		if told := c.Object(s.Stdout, shownReplayOf(job.object)); told != nil {
 			return told
 		}
 	}

@@ -7,13 +7,14 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/replay"
 )
 
 // replayTalk tells a person how a replay stands: by a bar on a terminal, by a
 // line now and then elsewhere.
 type replayTalk struct {
-	session *session
+	session *cli.Session
 	id      string
 	total   int64
 	bar     *progressbar.ProgressBar
@@ -27,11 +28,11 @@ type replayTalk struct {
 	first int64
 }
 
-func newReplayTalk(s *session, o *replay.Object) *replayTalk {
+func newReplayTalk(s *cli.Session, o *replay.Object) *replayTalk {
 	t := &replayTalk{session: s, id: o.ID, total: o.Progress.Total, said: time.Now()}
-	if s.stderr.terminal {
+	if s.Stderr.Terminal {
 		t.bar = progressbar.NewOptions64(max(t.total, 1),
-			progressbar.OptionSetWriter(barWriter{s.stderr}),
+			progressbar.OptionSetWriter(s.Stderr.Bar()),
 			progressbar.OptionSetWidth(barWidth),
 			progressbar.OptionSetPredictTime(false),
 			progressbar.OptionShowDescriptionAtLineEnd(),
@@ -58,7 +59,7 @@ func (t *replayTalk) tell(r replay.Report) {
 	t.said = time.Now()
 	text := t.standing(&r)
 	if t.bar == nil {
-		t.session.say("%s: replay %s: %s", t.session.name, t.id, text)
+		t.session.Say("%s: replay %s: %s", t.session.Name, t.id, text)
 		return
 	}
 	t.bar.Describe(text)

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/replay"
 )
 
@@ -15,7 +16,7 @@ func TestTimeLeftOfAReplay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		talk := newReplayTalk(&session{name: "producer", stderr: newTalker(&out)}, &replay.Object{ID: "r-1", Progress: replay.Progress{Total: 10_111}})
+		talk := newReplayTalk(&cli.Session{Name: "producer", Stderr: cli.NewTalker(&out)}, &replay.Object{ID: "r-1", Progress: replay.Progress{Total: 10_111}})
 		at := func(after time.Duration, stage int, published int64, phase string) {
 			time.Sleep(after)
 			talk.tell(replay.Report{Phase: phase, Rest: stage == 3, Progress: replay.Progress{Stage: stage, Published: published}})

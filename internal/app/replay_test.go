@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/replay"
 	"orderconsumer/internal/stock"
@@ -23,7 +24,7 @@ import (
 
 // replayed is one call of producer replay.
 type replayed struct {
-	code           Exit
+	code           cli.Exit
 	stdout, stderr string
 }
 
@@ -39,8 +40,8 @@ func (s *shop) replayFrom(stdin string, args ...string) replayed {
 	args = append([]string{"replay"}, s.replayArgs(args...)...)
 	var stdout, stderr bytes.Buffer
 	p := ProducerProgram{OpenLedger: testkit.OpenLedger}.program()
-	code := p.runUnder(make(chan os.Signal, signalsHeld), args,
-		streams{stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr})
+	code := p.RunUnder(make(chan os.Signal, 2), args,
+		cli.Streams{Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr})
 	s.t.Logf("%v: exit %d\n%s%s", args, code, tail(stdout.String()), stderr.String())
 	return replayed{code, stdout.String(), stderr.String()}
 }
@@ -99,7 +100,7 @@ func (a fullAnswer) classes() map[replay.Class]int64 {
 	return counts
 }
 
-func (r replayed) want(t *testing.T, code Exit, parts ...string) replayed {
+func (r replayed) want(t *testing.T, code cli.Exit, parts ...string) replayed {
 	t.Helper()
 	if r.code != code {
 		t.Errorf("exit %d, want %d: %s", r.code, code, r.stderr)
@@ -158,7 +159,7 @@ func replayedShop(t *testing.T) *shop {
 func TestReplayOfWhatIsAppliedSaysThatItChangesNothingAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := replayedShop(t)
-	plan := s.replay("-o", "json").want(t, ExitOK, "nothing is published")
+	plan := s.replay("-o", "json").want(t, cli.ExitOK, "nothing is published")
 	want := map[replay.Class]int64{
 		replay.AlreadyApplied: 23, replay.AlreadyRejected: 1, replay.Conflict: 1, replay.Undecodable: 1,
 	}
@@ -168,14 +169,14 @@ func TestReplayOfWhatIsAppliedSaysThatItChangesNothingAndChangesNothing(t *testi
 	if a := plan.answer(t); !a.Plan.NoEffect || len(a.Plan.Goods) != 0 || len(a.Messages) != 26 || a.Plan.Publish != 24 {
 		t.Errorf("plan: %+v", a.Plan)
 	}
-	s.replay().want(t, ExitOK, "already applied: no effect", "no stock changes")
-	s.replay("list").want(t, ExitOK, "no replays yet")
+	s.replay().want(t, cli.ExitOK, "already applied: no effect", "no stock changes")
+	s.replay("list").want(t, cli.ExitOK, "no replays yet")
 	if s.count(s.topics.Tiers[0].Topic) != 0 {
 		t.Error("the plan has published")
 	}
 
 	s.running()
-	done := s.replay("--execute", "--reason", "test", "-o", "json").want(t, ExitOK).answer(t)
+	done := s.replay("--execute", "--reason", "test", "-o", "json").want(t, cli.ExitOK).answer(t)
 	if done.Replay.State != "done" || done.Replay.Progress.Published != 24 || done.Replay.Progress.FailedAgain() != 0 {
 		t.Errorf("replay: %+v", done.Replay)
 	}
@@ -184,12 +185,12 @@ func TestReplayOfWhatIsAppliedSaysThatItChangesNothingAndChangesNothing(t *testi
 		t.Errorf("the input topic has %d messages, it had 26", n)
 	}
 	s.replayedBytes(done.Replay.ID, 24)
-	s.replay("list").want(t, ExitOK, done.Replay.ID, "24/24", "done")
-	s.replay("show", done.Replay.ID).want(t, ExitOK, "test", "1 conflict", "1 undecodable")
-	s.replay("resume", done.Replay.ID).want(t, ExitFailed, "has ended", "replay show")
-	s.replay("cancel", done.Replay.ID).want(t, ExitFailed, "has ended")
+	s.replay("list").want(t, cli.ExitOK, done.Replay.ID, "24/24", "done")
+	s.replay("show", done.Replay.ID).want(t, cli.ExitOK, "test", "1 conflict", "1 undecodable")
+	s.replay("resume", done.Replay.ID).want(t, cli.ExitFailed, "has ended", "replay show")
+	s.replay("cancel", done.Replay.ID).want(t, cli.ExitFailed, "has ended")
 	// The replayed copies were replayed once: the cap counts them.
-	s.replay("--topic", s.topics.Tiers[0].Topic, "--max-replays", "1").want(t, ExitOK, "replayed_too_often", "nothing to publish", "add --max-replays N")
+	s.replay("--topic", s.topics.Tiers[0].Topic, "--max-replays", "1").want(t, cli.ExitOK, "replayed_too_often", "nothing to publish", "add --max-replays N")
 }
 
 // count is how many messages stand in a topic.
@@ -258,7 +259,7 @@ func TestReplayBringsARestoredDatabaseLevelAsThePlanSaid(t *testing.T) {
 	s := replayedShop(t)
 	s.forget("A-1", "A-2", "A-3", "A-4", "C-1", "B-1")
 	s.expectLevels(map[string]int64{"apple": 68, "plum": 3})
-	a := s.replay("-o", "json", "--changes-only").want(t, ExitOK).answer(t)
+	a := s.replay("-o", "json", "--changes-only").want(t, cli.ExitOK).answer(t)
 	want := map[replay.Class]int64{
 		replay.Unneeded: 17, replay.WillDeduct: 4, replay.WillRelease: 1, replay.WillReject: 1, replay.WillVoid: 1,
 		replay.Conflict: 1, replay.Undecodable: 1,
@@ -272,9 +273,9 @@ func TestReplayBringsARestoredDatabaseLevelAsThePlanSaid(t *testing.T) {
 	}, a.Plan.Goods); diff != "" {
 		t.Errorf("goods (-want +got):\n%s", diff)
 	}
-	s.replay("--changes-only").want(t, ExitOK, "short of plum by 1", "1 goods is wanted more than there is")
+	s.replay("--changes-only").want(t, cli.ExitOK, "short of plum by 1", "1 goods is wanted more than there is")
 	s.running()
-	done := s.replay("--execute", "--reason", "restored", "--changes-only", "-o", "json").want(t, ExitOK).answer(t)
+	done := s.replay("--execute", "--reason", "restored", "--changes-only", "-o", "json").want(t, cli.ExitOK).answer(t)
 	if done.Replay.Progress.Published != 7 {
 		t.Errorf("published %d, want 7", done.Replay.Progress.Published)
 	}
@@ -297,16 +298,16 @@ func TestReplayStopsAtItsRampAndIsResumed(t *testing.T) {
 	s.settle(s.open())
 	s.running()
 	first := s.replay("--execute", "--reason", "too early", "--ramp", "1,8,rest", "--max-failed", "0.2", "--changes-only", "-o", "json").
-		want(t, ExitPartial, "failed again", "replay resume").answer(t)
+		want(t, cli.ExitPartial, "failed again", "replay resume").answer(t)
 	p := first.Replay.Progress
 	if first.Replay.State != "stopped" || p.Published != 1 && p.Published != 9 || p.FailedAgain() == 0 {
 		t.Fatalf("replay: %+v", first.Replay)
 	}
 	// The goods have come: what failed heals, and so does the rest.
 	s.stocked(map[string]int64{"quince": 100})
-	s.replay("resume", first.Replay.ID, "-o", "json").want(t, ExitOK)
+	s.replay("resume", first.Replay.ID, "-o", "json").want(t, cli.ExitOK)
 	var shown shownReplay
-	show := s.replay("show", first.Replay.ID, "-o", "json").want(t, ExitOK)
+	show := s.replay("show", first.Replay.ID, "-o", "json").want(t, cli.ExitOK)
 	if err := json.Unmarshal([]byte(show.stdout), &shown); err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +349,7 @@ func TestReplayStopsWhenTheAuditFindsAnything(t *testing.T) {
 	s.servers.Exec(t, func(exec func(query string, args ...any)) {
 		exec("UPDATE stock SET available = available + 1 WHERE goods_id = ?", []byte("pear"))
 	})
-	got := s.replay("--execute", "--reason", "test").want(t, ExitPartial, "the audit of the database has 1 finding; consumer audit --log shows")
+	got := s.replay("--execute", "--reason", "test").want(t, cli.ExitPartial, "the audit of the database has 1 finding; consumer audit --log shows")
 	if s.count(s.topics.Tiers[0].Topic) != 0 {
 		t.Errorf("something was published: %s", got.stderr)
 	}
@@ -361,7 +362,7 @@ func TestReplayHoldsBackACancelWhoseOrderWaits(t *testing.T) {
 	s.settle(s.open()) // dead now, after both tiers
 	s.stocked(map[string]int64{"quince": 5})
 	s.sendMessages(order.Message{Topic: s.topics.Input, Key: []byte("0"), Value: []byte(cancelOf("A-1"))})
-	s.replay("--type", "order.cancelled").want(t, ExitOK, "held_back", "its order waits in "+s.topics.Dead, "nothing to publish")
+	s.replay("--type", "order.cancelled").want(t, cli.ExitOK, "held_back", "its order waits in "+s.topics.Dead, "nothing to publish")
 	// With its order before it, it goes.
 	a := s.replay("-o", "json").answer(t)
 	if diff := cmp.Diff(map[replay.Class]int64{replay.WillDeduct: 1, replay.WillRelease: 1}, a.classes()); diff != "" {
@@ -374,22 +375,22 @@ func TestTwoReplaysOfTheSameMessagesAtOnceAreRefused(t *testing.T) {
 	s := replayedShop(t)
 	// Nobody consumes: the first one waits for its first message to be settled,
 	// until it has been patient for long enough.
-	first := s.replay("--execute", "--reason", "one", "--patience", "50ms", "-o", "json").want(t, ExitPartial, "no consumer of the group is at work")
+	first := s.replay("--execute", "--reason", "one", "--patience", "50ms", "-o", "json").want(t, cli.ExitPartial, "no consumer of the group is at work")
 	id := first.answer(t).Replay.ID
 	s.servers.Exec(t, func(exec func(query string, args ...any)) {
 		exec("UPDATE replays SET state = 'running' WHERE replay_id = ?", []byte(id))
 	})
-	s.replay("--execute", "--reason", "two", "--partition", "0,1,2", "--rate", "0").want(t, ExitFailed, "replay "+id+" has", "replay show "+id+" until it is done, or producer replay cancel "+id)
-	s.replay("resume", id).want(t, ExitFailed, "is being worked on", "replay cancel "+id)
+	s.replay("--execute", "--reason", "two", "--partition", "0,1,2", "--rate", "0").want(t, cli.ExitFailed, "replay "+id+" has", "replay show "+id+" until it is done, or producer replay cancel "+id)
+	s.replay("resume", id).want(t, cli.ExitFailed, "is being worked on", "replay cancel "+id)
 	// Its process has died: nothing was heard of it for long.
 	s.servers.Exec(t, func(exec func(query string, args ...any)) {
 		exec("UPDATE replays SET beat_at = '2026-01-01 00:00:00' WHERE replay_id = ?", []byte(id))
 	})
-	s.replay("list").want(t, ExitOK, "interrupted")
-	s.replay("--execute", "--reason", "three").want(t, ExitFailed, "replay resume "+id+", or producer replay cancel "+id)
-	s.replay("cancel", id, "--note", "not needed").want(t, ExitOK, "cancelled", "not needed")
+	s.replay("list").want(t, cli.ExitOK, "interrupted")
+	s.replay("--execute", "--reason", "three").want(t, cli.ExitFailed, "replay resume "+id+", or producer replay cancel "+id)
+	s.replay("cancel", id, "--note", "not needed").want(t, cli.ExitOK, "cancelled", "not needed")
 	s.running()
-	s.replay("--execute", "--reason", "four").want(t, ExitOK)
+	s.replay("--execute", "--reason", "four").want(t, cli.ExitOK)
 }
 
 func TestReplaySelectionsThatMakeNoSenseNameTheNextCommand(t *testing.T) {
@@ -399,37 +400,37 @@ func TestReplaySelectionsThatMakeNoSenseNameTheNextCommand(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		args  []string
-		code  Exit
+		code  cli.Exit
 		parts []string
 	}{
-		{"no time", []string{"--from", "yesterday"}, ExitUsage, []string{`"yesterday" is no time`, "try: --from 20"}},
-		{"a time to come", []string{"--from", later}, ExitUsage, []string{"in the future", "a time with its zone"}},
-		{"backwards", []string{"--from", "5m", "--to", "10m"}, ExitUsage, []string{"nothing is from", "try: --from"}},
-		{"a day without messages", []string{"--from", "2020-01-01", "--to", "2020-01-02"}, ExitNothing, []string{"holds no message", "--from start"}},
-		{"an offset to come", []string{"--partition", "0", "--from", "1000"}, ExitUsage, []string{"has no offset 1000 yet"}},
-		{"seconds since 1970", []string{"--from", "1764237600"}, ExitUsage, []string{"if it is a time: --from 2025-11-27T10:00:00.000Z"}},
-		{"milliseconds since 1970", []string{"--to", "1764237600123"}, ExitUsage, []string{"if it is a time: --to 2025-11-27T10:00:00.123Z"}},
-		{"a negative offset", []string{"--from=-1"}, ExitUsage, []string{"the first one is 0"}},
-		{"a partition too many", []string{"--partition", "7"}, ExitUsage, []string{"has no partition 7"}},
-		{"a topic that is not there", []string{"--topic", "nonsuch-topic"}, ExitFailed, []string{"topic nonsuch-topic", "--topic with one of"}},
-		{"nothing passes", []string{"--order", "nobody"}, ExitNothing, []string{"none of 26 messages passes the filter"}},
-		{"no filter", []string{"--filter", "what"}, ExitUsage, []string{"HEADER=VALUE"}},
-		{"no reason", []string{"--execute"}, ExitUsage, []string{"--reason"}},
-		{"no ramp", []string{"--ramp", "1,2"}, ExitUsage, []string{"want sizes that end with rest"}},
-		{"a target that is not there", []string{"--to-topic", "nonsuch-topic"}, ExitFailed, []string{"EVERY group", "does not exist"}},
-		{"a ramp in a topic the group does not read", []string{"--to-topic", s.topics.Results, "--ramp", "1,rest"}, ExitUsage, []string{"does not read"}},
-		{"no such replay", []string{"show", "nonsuch"}, ExitNothing, []string{"no such replay", "replay list"}},
+		{"no time", []string{"--from", "yesterday"}, cli.ExitUsage, []string{`"yesterday" is no time`, "try: --from 20"}},
+		{"a time to come", []string{"--from", later}, cli.ExitUsage, []string{"in the future", "a time with its zone"}},
+		{"backwards", []string{"--from", "5m", "--to", "10m"}, cli.ExitUsage, []string{"nothing is from", "try: --from"}},
+		{"a day without messages", []string{"--from", "2020-01-01", "--to", "2020-01-02"}, cli.ExitNothing, []string{"holds no message", "--from start"}},
+		{"an offset to come", []string{"--partition", "0", "--from", "1000"}, cli.ExitUsage, []string{"has no offset 1000 yet"}},
+		{"seconds since 1970", []string{"--from", "1764237600"}, cli.ExitUsage, []string{"if it is a time: --from 2025-11-27T10:00:00.000Z"}},
+		{"milliseconds since 1970", []string{"--to", "1764237600123"}, cli.ExitUsage, []string{"if it is a time: --to 2025-11-27T10:00:00.123Z"}},
+		{"a negative offset", []string{"--from=-1"}, cli.ExitUsage, []string{"the first one is 0"}},
+		{"a partition too many", []string{"--partition", "7"}, cli.ExitUsage, []string{"has no partition 7"}},
+		{"a topic that is not there", []string{"--topic", "nonsuch-topic"}, cli.ExitFailed, []string{"topic nonsuch-topic", "--topic with one of"}},
+		{"nothing passes", []string{"--order", "nobody"}, cli.ExitNothing, []string{"none of 26 messages passes the filter"}},
+		{"no filter", []string{"--filter", "what"}, cli.ExitUsage, []string{"HEADER=VALUE"}},
+		{"no reason", []string{"--execute"}, cli.ExitUsage, []string{"--reason"}},
+		{"no ramp", []string{"--ramp", "1,2"}, cli.ExitUsage, []string{"want sizes that end with rest"}},
+		{"a target that is not there", []string{"--to-topic", "nonsuch-topic"}, cli.ExitFailed, []string{"EVERY group", "does not exist"}},
+		{"a ramp in a topic the group does not read", []string{"--to-topic", s.topics.Results, "--ramp", "1,rest"}, cli.ExitUsage, []string{"does not read"}},
+		{"no such replay", []string{"show", "nonsuch"}, cli.ExitNothing, []string{"no such replay", "replay list"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := s.replay(tt.args...)
 			got.want(t, tt.code, tt.parts...)
-			if !strings.Contains(got.stderr, "try: ") && !strings.Contains(got.stderr, "want ") && tt.code != ExitUsage {
+			if !strings.Contains(got.stderr, "try: ") && !strings.Contains(got.stderr, "want ") && tt.code != cli.ExitUsage {
 				t.Errorf("no next command in %q", got.stderr)
 			}
 		})
 	}
 	s.servers.DeleteRecords(t, s.topics.Input, 0, 3)
-	s.replay("--partition", "0", "--from", "1").want(t, ExitUsage, "offset 1 of "+s.topics.Input+"/0 has been removed", "--from 3")
+	s.replay("--partition", "0", "--from", "1").want(t, cli.ExitUsage, "offset 1 of "+s.topics.Input+"/0 has been removed", "--from 3")
 }
 
 // forgetAll is the restore of a dump from before the first order: no order, no
@@ -461,7 +462,7 @@ func TestKilledReplayGoesOnWhereItWas(t *testing.T) {
 	s.settle(s.open())
 	s.forgetAll()
 	s.expectLevels(map[string]int64{"apple": 10_000, "pear": 10_000})
-	plan := s.replay("-o", "json").want(t, ExitOK).answer(t)
+	plan := s.replay("-o", "json").want(t, cli.ExitOK).answer(t)
 	if n := plan.classes()[replay.WillDeduct]; n != orders {
 		t.Fatalf("%d orders will deduct, want %d", n, orders)
 	}
@@ -490,11 +491,11 @@ func TestKilledReplayGoesOnWhereItWas(t *testing.T) {
 	if n := killed.Progress.Published; killed.State != "running" || n == 0 || n >= orders {
 		t.Fatalf("it was not killed in the middle: %+v", killed)
 	}
-	s.replay("resume", killed.ID).want(t, ExitFailed, "is being worked on") // it may still live
+	s.replay("resume", killed.ID).want(t, cli.ExitFailed, "is being worked on") // it may still live
 	s.servers.Exec(t, func(exec func(query string, args ...any)) {
 		exec("UPDATE replays SET beat_at = '2026-01-01 00:00:00' WHERE replay_id = ?", []byte(killed.ID))
 	})
-	s.replay("resume", killed.ID, "--rate=0").want(t, ExitOK, "is done")
+	s.replay("resume", killed.ID, "--rate=0").want(t, cli.ExitOK, "is done")
 
 	times := make(map[string]int)
 	for _, m := range s.read(s.topics.Tiers[0].Topic) {
@@ -513,7 +514,7 @@ func TestKilledReplayGoesOnWhereItWas(t *testing.T) {
 		levels[g.GoodsID] = g.After
 	}
 	s.expectLevels(levels)
-	s.replay().want(t, ExitOK, "no stock changes")
+	s.replay().want(t, cli.ExitOK, "no stock changes")
 }
 
 // awaitCount returns when a topic has at least so many messages.

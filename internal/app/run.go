@@ -8,17 +8,20 @@ import (
 	"sync"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/crash"
+	"orderconsumer/internal/instance"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 )
 
 // runCommand consumes order events until it is stopped.
 type runCommand struct {
-	ConsumerSettings
-	Log       LogSettings `embed:""`
-	Migrate   bool        `env:"MIGRATE" help:"Apply pending migrations first; several instances may do so at once."`
-	ExitAtEnd bool        `name:"exit-at-end" env:"EXIT_AT_END" help:"Stop when everything that stood in the topic at the start, retry tiers included, is settled. Says which topic it waits for."`
+	settings.Consumer
+	Log       settings.Log `embed:""`
+	Migrate   bool         `env:"MIGRATE" help:"Apply pending migrations first; several instances may do so at once."`
+	ExitAtEnd bool         `name:"exit-at-end" env:"EXIT_AT_END" help:"Stop when everything that stood in the topic at the start, retry tiers included, is settled. Says which topic it waits for."`
 
 	CrashAt string `name:"crash-at" env:"CRASH_AT" placeholder:"POINT:N" help:"For drills: die by SIGKILL at the N-th passing of a point of the path. docs/faults.md names the points."`
 
@@ -29,11 +32,11 @@ type runCommand struct {
 const endTalk = 2 * time.Second
 
 // Run implements a command.
-func (c *runCommand) Run(take context.Context, s *session) error {
-	log := c.Log.logger(s.stderr)
+func (c *runCommand) Run(take context.Context, s *cli.Session) error {
+	log := c.Log.Logger(s.Stderr)
 	plan, err := crash.Parse(c.CrashAt)
 	if err != nil {
-		return usage("crash-at: %w", err)
+		return cli.Usage("crash-at: %w", err)
 	}
 	if plan != (crash.Plan{}) {
 		log.Warn("this instance is going to do harm to itself: CRASH_AT is set", "crash_at", plan.String())
@@ -42,44 +45,44 @@ func (c *runCommand) Run(take context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	instance, err := OpenInstance(take, c.ConsumerSettings,
-		Options{Log: log, ShowPayloads: c.Log.Payload.shown(), OpenLedger: c.open, Crash: plan.Hook()})
+	i, err := instance.Open(take, c.Consumer,
+		instance.Options{Log: log, ShowPayloads: c.Log.Payload.Shown(), OpenLedger: c.open, Crash: plan.Hook()})
 	if err != nil {
 		return err
 	}
-	defer instance.Close()
-	err = c.prepare(take, instance)
+	defer i.Close()
+	err = c.prepare(take, i)
 	if err != nil {
 		return err
 	}
-	c.introduce(log, s.name)
+	c.introduce(log, s.Name)
 	began := time.Now()
-	err = c.work(take, s, instance)
-	s.say("%s", Summary(instance.Settled(), time.Since(began)))
-	return ended(err, c.Group.topics().Dead)
+	err = c.work(take, s, i)
+	s.Say("%s", instance.Summary(i.Settled(), time.Since(began)))
+	return ended(err, c.Group.Topics().Dead)
 }
 
 // introduce writes what matters about an instance that begins, in one line.
 func (c *runCommand) introduce(log *slog.Logger, name string) {
-	log.Info("consuming", "version", buildOf(name).Version, "group", c.Group.Group, "topic", c.Group.Topic,
+	log.Info("consuming", "version", cli.BuildOf(name).Version, "group", c.Group.Group, "topic", c.Group.Topic,
 		"retry_after", c.Group.RetryAfter, "workers", c.Flow.Workers, "batch", c.Flow.BatchSize,
 		"lock", c.Lock.Mode, "http", c.HTTP)
 }
 
 // examine looks at everything before anything is begun: what fails ends the
 // program with the words of doctor, what is only worth a warning is logged.
-func (c *runCommand) examine(ctx context.Context, s *session, log *slog.Logger) error {
-	err := c.ConsumerSettings.validate()
+func (c *runCommand) examine(ctx context.Context, s *cli.Session, log *slog.Logger) error {
+	err := c.Consumer.Validate()
 	if err != nil {
-		return usage("%w", err)
+		return cli.Usage("%w", err)
 	}
-	d := doctor{settings: c.ConsumerSettings, open: c.open, program: s.name, patience: checkTimeout,
+	d := doctor{settings: c.Consumer, open: c.open, program: s.Name, patience: checkTimeout,
 		starting: true, migrates: c.Migrate}
 	found := d.examine(ctx)
 	for _, line := range found {
 		switch {
 		case line.Status == statusFail:
-			s.say("%s", line)
+			s.Say("%s", line)
 		case line.Status == statusWarn && !line.Skipped:
 			log.Warn("something a consumer needs is not as it should be", "check", line.Name, "finding", line.What, "fix", line.Fix)
 		}
@@ -88,23 +91,20 @@ func (c *runCommand) examine(ctx context.Context, s *session, log *slog.Logger) 
 }
 
 // prepare makes sure that everything is there before the group is joined.
-func (c *runCommand) prepare(ctx context.Context, i *Instance) error {
+func (c *runCommand) prepare(ctx context.Context, i *instance.Instance) error {
 	if c.Migrate {
-		applied, err := i.ledger.Migrate(ctx)
+		err := i.Migrate(ctx)
 		if err != nil {
-			return &failure{code: ExitUnreachable, err: err, try: "consumer doctor"}
-		}
-		for _, name := range applied {
-			i.log.Info("migration applied", "migration", name)
+			return err
 		}
 	}
 	return i.Prepare(ctx)
 }
 
 // work runs the instance, to the end of what there is when that was asked for.
-func (c *runCommand) work(take context.Context, s *session, i *Instance) error {
+func (c *runCommand) work(take context.Context, s *cli.Session, i *instance.Instance) error {
 	if !c.ExitAtEnd {
-		return i.Run(take, s.abort)
+		return i.Run(take, s.Abort)
 	}
 	take, stop := context.WithCancel(take)
 	defer stop()
@@ -113,14 +113,14 @@ func (c *runCommand) work(take context.Context, s *session, i *Instance) error {
 	waiter.Go(func() {
 		defer stop()
 		said := time.Now()
-		waitErr = i.waitSettled(take, func(topic string, left int64) {
+		waitErr = i.WaitSettled(take, func(topic string, left int64) {
 			if time.Since(said) >= endTalk {
 				said = time.Now()
-				s.say("%s left in %s%s", counted64(left, "message"), topic, c.tierNote(topic))
+				s.Say("%s left in %s%s", cli.Counted64(left, "message"), topic, c.tierNote(topic))
 			}
 		})
 	})
-	err := i.Run(take, s.abort)
+	err := i.Run(take, s.Abort)
 	stop()
 	waiter.Wait()
 	if err == nil && waitErr != nil && !errors.Is(waitErr, context.Canceled) {
@@ -131,7 +131,7 @@ func (c *runCommand) work(take context.Context, s *session, i *Instance) error {
 
 // tierNote says why a tier takes its time.
 func (c *runCommand) tierNote(topic string) string {
-	for _, tier := range c.Group.topics().Tiers {
+	for _, tier := range c.Group.Topics().Tiers {
 		if tier.Topic == topic {
 			return fmt.Sprintf(" (a retry tier: each is due %s after it came)", tier.Delay)
 		}
@@ -143,24 +143,12 @@ func (c *runCommand) tierNote(topic string) string {
 func ended(err error, deadLetters string) error {
 	switch {
 	case errors.Is(err, order.ErrTooManyDead):
-		return &failure{code: ExitFailed, err: err,
-			try: "look at the newest messages of " + deadLetters + " (their headers say why); raise --max-dead-ratio only if they are as expected"}
+		return &cli.Failure{Code: cli.ExitFailed, Err: err,
+			Try: "look at the newest messages of " + deadLetters + " (their headers say why); raise --max-dead-ratio only if they are as expected"}
 	case errors.Is(err, kafka.ErrDataLoss):
-		return &failure{code: ExitFailed, err: err,
-			try: "find out which orders are missing, then start once with --accept-data-loss"}
+		return &cli.Failure{Code: cli.ExitFailed, Err: err,
+			Try: "find out which orders are missing, then start once with --accept-data-loss"}
 	default:
 		return err
 	}
-}
-
-// Summary is one line about what an instance has settled (Instance.Settled), and
-// how long it took.
-func Summary(counts map[string]int64, took time.Duration) string {
-	total := int64(0)
-	for _, n := range counts {
-		total += n
-	}
-	return fmt.Sprintf("settled %d events in %s: %d deducted, %d rejected, %d released, %d voided, %d duplicates, %d retried, %d dead",
-		total, took.Round(time.Millisecond), counts[order.SettledDeducted], counts[order.SettledRejected], counts[order.SettledReleased],
-		counts[order.SettledVoided], counts[order.SettledDuplicate], counts[order.SettledRetried], counts[order.SettledDead])
 }

@@ -16,7 +16,9 @@ import (
 	"time"
 
 	"orderconsumer/internal/authority"
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/settings"
 	cacheredis "orderconsumer/internal/stock/cache/redis"
 	"orderconsumer/internal/testkit"
 )
@@ -86,7 +88,7 @@ func TestAShopBehindTLSAndPasswords(t *testing.T) {
 			changed := map[string]string{"kafka-sasl": way,
 				"kafka-cert": g.servers.File(authority.ClientCert), "kafka-key": g.servers.File(authority.ClientKey)}
 			databaseArgs := g.args(nil, "database-")
-			g.keepsSecret(consume(t, "", append([]string{"stock", "set", "421", "10"}, databaseArgs...)...).want(t, ExitOK))
+			g.keepsSecret(consume(t, "", append([]string{"stock", "set", "421", "10"}, databaseArgs...)...).want(t, cli.ExitOK))
 
 			orders := filepath.Join(t.TempDir(), "orders.csv")
 			err := os.WriteFile(orders, []byte("order_id,goods_id,num\nA-1,421,2\nA-2,421,3\nA-3,421,9\n"), 0o600)
@@ -95,16 +97,16 @@ func TestAShopBehindTLSAndPasswords(t *testing.T) {
 			}
 			published := producing(t, append([]string{"publish", "--create", "--partitions=3", "--topic=" + g.settings["topic"], "--file=" + orders},
 				g.args(changed, "kafka-")...)...)
-			published.want(t, ExitOK)
+			published.want(t, cli.ExitOK)
 			g.keepsSecret(published)
 
-			ran := g.consume(changed, "run", "--exit-at-end").want(t, ExitOK)
-			wantParts(t, ran.stderr, "settled 3 events", "2 deducted, 1 rejected")
-			level := consume(t, "", append([]string{"stock", "get", "421", "-o", "json"}, databaseArgs...)...).want(t, ExitOK)
-			wantParts(t, level.stdout, `"available":5`)
+			ran := g.consume(changed, "run", "--exit-at-end").want(t, cli.ExitOK)
+			testkit.WantParts(t, ran.stderr, "settled 3 events", "2 deducted, 1 rejected")
+			level := consume(t, "", append([]string{"stock", "get", "421", "-o", "json"}, databaseArgs...)...).want(t, cli.ExitOK)
+			testkit.WantParts(t, level.stdout, `"available":5`)
 
-			examined := g.consume(changed, "doctor").want(t, ExitOK)
-			wantParts(t, examined.stdout, "over TLS as "+g.servers.User+" ("+way+")")
+			examined := g.consume(changed, "doctor").want(t, cli.ExitOK)
+			testkit.WantParts(t, examined.stdout, "over TLS as "+g.servers.User+" ("+way+")")
 		})
 	}
 }
@@ -134,8 +136,8 @@ func TestDoctorNamesWhatIsWrongWithTrust(t *testing.T) {
 		changed      map[string]string
 		check        string
 		what, fix    string
-		exit         Exit // ExitFailed where it is not said
-		onServerOnly bool // the embedded database asks for nothing, and the embedded Kafka calls what is denied missing
+		exit         cli.Exit // ExitFailed where it is not said
+		onServerOnly bool     // the embedded database asks for nothing, and the embedded Kafka calls what is denied missing
 	}{
 		{mistake: "wrong authority for Kafka", changed: map[string]string{"kafka-ca": another},
 			check: checkBrokers, what: "signed by unknown authority", fix: "set KAFKA_CA_FILE"},
@@ -158,7 +160,7 @@ func TestDoctorNamesWhatIsWrongWithTrust(t *testing.T) {
 		{mistake: "wrong authority for Redis", changed: map[string]string{"redis-ca": another},
 			check: redis, what: "signed by unknown authority", fix: "set REDIS_CA_FILE"},
 		{mistake: "no TLS to Redis", changed: map[string]string{"redis-ca": "", "redis-url": strings.ReplaceAll(g.settings["redis-url"], "rediss://", "redis://")},
-			check: redis, what: "does not answer", fix: "rediss://", exit: ExitUnreachable},
+			check: redis, what: "does not answer", fix: "rediss://", exit: cli.ExitUnreachable},
 		{mistake: "wrong password for Redis", changed: map[string]string{"redis-password-file": wrong},
 			check: redis, what: "WRONGPASS", fix: "REDIS_PASSWORD_FILE"},
 		{mistake: "a file for TLS and a URL without", changed: map[string]string{"redis-url": "redis://localhost:6379/0"},
@@ -175,7 +177,7 @@ func TestDoctorNamesWhatIsWrongWithTrust(t *testing.T) {
 		}
 		t.Run(c.mistake, func(t *testing.T) {
 			t.Parallel()
-			got := g.consume(c.changed, "doctor", "-o", "json").want(t, max(c.exit, ExitFailed))
+			got := g.consume(c.changed, "doctor", "-o", "json").want(t, max(c.exit, cli.ExitFailed))
 			var whole examined
 			err := json.Unmarshal([]byte(got.stdout), &whole)
 			if err != nil {
@@ -211,16 +213,16 @@ func TestDoctorWarnsOfWhatOthersMayRead(t *testing.T) {
 		changed["database-ca"], changed["database-tls-insecure"] = "", "true"
 	}
 	// The first member of a fresh cluster waits for it longer than a doctor does.
-	ran := g.consume(changed, "run", "--exit-at-end").want(t, ExitOK)
-	wantParts(t, ran.stderr, "kafka security", "redis security", "cache security")
-	got := g.consume(changed, "doctor").want(t, ExitOK)
-	wantParts(t, got.stdout, "[warn] kafka security: any certificate is believed", "[warn] redis security: any certificate is believed")
+	ran := g.consume(changed, "run", "--exit-at-end").want(t, cli.ExitOK)
+	testkit.WantParts(t, ran.stderr, "kafka security", "redis security", "cache security")
+	got := g.consume(changed, "doctor").want(t, cli.ExitOK)
+	testkit.WantParts(t, got.stdout, "[warn] kafka security: any certificate is believed", "[warn] redis security: any certificate is believed")
 	if testkit.Real() {
-		wantParts(t, ran.stderr, "database security")
-		wantParts(t, got.stdout, "[warn] database security: any certificate is believed")
+		testkit.WantParts(t, ran.stderr, "database security")
+		testkit.WantParts(t, got.stdout, "[warn] database security: any certificate is believed")
 	}
 	own := map[string]string{"cache-redis-url": g.servers.RedisURLs[0], "cache-redis-tls-insecure": "true", "cache-redis-password-file": g.servers.PasswordFile}
-	wantParts(t, g.consume(own, "doctor").want(t, ExitOK).stdout, "[warn] cache security: any certificate is believed", "remove CACHE_REDIS_TLS_INSECURE")
+	testkit.WantParts(t, g.consume(own, "doctor").want(t, cli.ExitOK).stdout, "[warn] cache security: any certificate is believed", "remove CACHE_REDIS_TLS_INSECURE")
 	// Commands that have no findings say it themselves.
 	for name, said := range map[string]string{
 		"group":  g.consume(changed, "job", "list").stderr,
@@ -249,7 +251,7 @@ func TestProducerNamesWhatIsWrongWithTrust(t *testing.T) {
 	}
 	for mistake, changed := range mistakes {
 		got := producing(t, append([]string{"generate", "--orders=1", "--topic=" + g.settings["topic"]}, g.args(changed, "kafka-")...)...)
-		got.expect(t, ExitFailed, mistake)
+		got.expect(t, cli.ExitFailed, mistake)
 		g.keepsSecret(got)
 	}
 }
@@ -281,7 +283,7 @@ func TestAnExpiredCertificateIsNamed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			settings, err := DefaultConsumerSettings()
+			settings, err := settings.DefaultConsumer()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -330,7 +332,7 @@ func producing(t *testing.T, args ...string) answer {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	p := ProducerProgram{OpenLedger: testkit.OpenLedger}.program()
-	code := p.runUnder(make(chan os.Signal, signalsHeld), args, streams{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr})
+	code := p.RunUnder(make(chan os.Signal, 2), args, cli.Streams{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr})
 	return answer{code: code, stdout: stdout.String(), stderr: stderr.String()}
 }
 
@@ -339,22 +341,22 @@ func producing(t *testing.T, args ...string) answer {
 func TestTheCacheBehindTLSAndPasswords(t *testing.T) {
 	t.Parallel()
 	servers := testkit.StartSecure(t)
-	guarded := CertificateSettings{CA: servers.File(authority.CAFile)}
-	lock := RedisSettings{URLs: servers.RedisURLs, PasswordFile: servers.PasswordFile, Certificates: guarded}
+	guarded := settings.Certificates{CA: servers.File(authority.CAFile)}
+	lock := settings.Redis{URLs: servers.RedisURLs, PasswordFile: servers.PasswordFile, Certificates: guarded}
 	// A lock elsewhere, of which nothing may be used.
-	elsewhere := RedisSettings{URLs: []string{"redis://127.0.0.1:1"}, PasswordFile: filepath.Join(t.TempDir(), "missing")}
+	elsewhere := settings.Redis{URLs: []string{"redis://127.0.0.1:1"}, PasswordFile: filepath.Join(t.TempDir(), "missing")}
 	for name, c := range map[string]struct {
-		cache CacheSettings
-		lock  RedisSettings
+		cache settings.Cache
+		lock  settings.Redis
 	}{
 		"that of the lock": {lock: lock},
-		"its own": {lock: elsewhere, cache: CacheSettings{
+		"its own": {lock: elsewhere, cache: settings.Cache{
 			URL: servers.RedisURLs[0], PasswordFile: servers.PasswordFile, Certificates: guarded,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			at, access, err := c.cache.where(c.lock)
+			at, access, err := c.cache.Where(c.lock)
 			if err != nil {
 				t.Fatal(err)
 			}

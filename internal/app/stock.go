@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"orderconsumer/internal/order"
@@ -33,25 +32,4 @@ func checkGoods(id string) error {
 	default:
 		return nil
 	}
-}
-
-// shown is an id as a person reads it on a terminal: as it is, unless it could
-// be taken for something else.
-func shown(id string) string {
-	plain := func(r rune) bool { return unicode.IsGraphic(r) && (r == ' ' || !unicode.IsSpace(r)) }
-	if id != "" && strings.TrimSpace(id) == id && strings.IndexFunc(id, func(r rune) bool { return !plain(r) }) < 0 {
-		return id
-	}
-	return fmt.Sprintf("%q", id)
-}
-
-// word is an argument as it is typed into a shell.
-func word(arg string) string {
-	safe := func(r rune) bool {
-		return r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune("-_./:@%+=,", r)
-	}
-	if arg != "" && strings.IndexFunc(arg, func(r rune) bool { return !safe(r) }) < 0 {
-		return arg
-	}
-	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 }

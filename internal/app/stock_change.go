@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/stock"
 )
 
@@ -14,7 +15,7 @@ import (
 // flags.
 type stockChange struct {
 	databaseCommand
-	OutputSettings
+	cli.OutputSettings
 	GoodsArg string `arg:"" optional:"" name:"goods" help:"Goods id."`
 	NumArg   *int64 `arg:"" optional:"" name:"num" help:"How many."`
 	Goods    string `help:"Goods id, instead of the argument."`
@@ -26,7 +27,7 @@ type stockChange struct {
 type stockSetCommand struct{ stockChange }
 
 // Run implements a command.
-func (c *stockSetCommand) Run(ctx context.Context, s *session) error {
+func (c *stockSetCommand) Run(ctx context.Context, s *cli.Session) error {
 	return c.apply(ctx, s, "set", stock.Set)
 }
 
@@ -38,12 +39,12 @@ type stockAddCommand struct {
 }
 
 // Run implements a command.
-func (c *stockAddCommand) Run(ctx context.Context, s *session) error {
+func (c *stockAddCommand) Run(ctx context.Context, s *cli.Session) error {
 	if c.Findings != "" {
 		return c.mend(ctx, s)
 	}
 	if c.Execute {
-		return usage("--execute is for --findings: goods and num are added at once")
+		return cli.Usage("--execute is for --findings: goods and num are added at once")
 	}
 	return c.apply(ctx, s, "add", stock.Add)
 }
@@ -60,10 +61,10 @@ type changedLevel struct {
 	Rehearsed bool `json:"rehearsed,omitempty"`
 }
 
-func (c *stockChange) apply(ctx context.Context, s *session, verb string, mode stock.Mode) error {
+func (c *stockChange) apply(ctx context.Context, s *cli.Session, verb string, mode stock.Mode) error {
 	line, err := c.line()
 	if err != nil {
-		return &failure{code: ExitUsage, err: err, try: fmt.Sprintf("%s stock %s --help", s.name, verb)}
+		return &cli.Failure{Code: cli.ExitUsage, Err: err, Try: fmt.Sprintf("%s stock %s --help", s.Name, verb)}
 	}
 	ref := c.Ref
 	if ref == "" {
@@ -82,7 +83,7 @@ func (c *stockChange) apply(ctx context.Context, s *session, verb string, mode s
 	if err != nil {
 		// The answer may have been lost and not the change: the name makes sure.
 		return again(databaseFailure(ctx, err),
-			fmt.Sprintf("%s stock %s %s %d --ref %s", s.name, verb, word(line.Goods), line.Num, word(ref)))
+			fmt.Sprintf("%s stock %s %s %d --ref %s", s.Name, verb, cli.Word(line.Goods), line.Num, cli.Word(ref)))
 	}
 	return c.tell(s, changedLevel{GoodsID: done.Goods, Before: done.Before, After: done.After,
 		Created: done.Created, Repeated: done.Repeated, Ref: ref})
@@ -111,9 +112,9 @@ func (c *stockChange) line() (stock.Line, error) {
 	return stock.Line{Goods: goods, Num: *num}, checkGoods(goods)
 }
 
-func (c *stockChange) tell(s *session, done changedLevel) error {
-	if c.machine() {
-		return c.object(s.stdout, done)
+func (c *stockChange) tell(s *cli.Session, done changedLevel) error {
+	if c.Machine() {
+		return c.Object(s.Stdout, done)
 	}
 	note := ""
 	switch {
@@ -125,7 +126,7 @@ func (c *stockChange) tell(s *session, done changedLevel) error {
 	if done.Rehearsed {
 		note += " (not done)"
 	}
-	_, err := fmt.Fprintf(s.stdout, "%s: %d -> %d%s\n", shown(done.GoodsID), done.Before, done.After, note)
+	_, err := fmt.Fprintf(s.Stdout, "%s: %d -> %d%s\n", cli.Shown(done.GoodsID), done.Before, done.After, note)
 	return err
 }
 
@@ -135,13 +136,13 @@ func newRef() string { return uuid.Must(uuid.NewV7()).String() }
 // again makes the repetition of a command the next thing to try, unless the
 // command itself was wrong.
 func again(err error, command string) error {
-	f, ok := errors.AsType[*failure](err)
+	f, ok := errors.AsType[*cli.Failure](err)
 	switch {
 	case !ok:
-		return &failure{code: ExitFailed, err: err, try: command}
-	case f.code == ExitUsage:
+		return &cli.Failure{Code: cli.ExitFailed, Err: err, Try: command}
+	case f.Code == cli.ExitUsage:
 		return err
 	default:
-		return &failure{code: f.code, err: f.err, try: f.try + ", then: " + command}
+		return &cli.Failure{Code: f.Code, Err: f.Err, Try: f.Try + ", then: " + command}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/stock"
 )
 
@@ -69,7 +70,7 @@ func (r *levelReader) next() error {
 	r.last = r.lineOf(err)
 	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
 		if errors.Is(parse.Err, csv.ErrFieldCount) {
-			parse.Err = fmt.Errorf("%s, want goods_id,num", counted(len(record), "column"))
+			parse.Err = fmt.Errorf("%s, want goods_id,num", cli.Counted(len(record), "column"))
 		}
 		r.mistake(parse.Line, parse.Err)
 		return nil

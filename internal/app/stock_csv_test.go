@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/stock"
 )
 
@@ -103,7 +104,7 @@ func TestWordsAreSafeToPaste(t *testing.T) {
 	for arg, want := range map[string]string{
 		"apple": "apple", "a-1.2_3": "a-1.2_3", "a b": "'a b'", "": "''", "it's": `'it'\''s'`, "$(rm)": "'$(rm)'", "\u00e4": "'\u00e4'",
 	} {
-		if got := word(arg); got != want {
+		if got := cli.Word(arg); got != want {
 			t.Errorf("word(%q) is %s, want %s", arg, got, want)
 		}
 	}

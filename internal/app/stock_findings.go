@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"orderconsumer/internal/audit"
+	"orderconsumer/internal/cli"
+	"orderconsumer/internal/report"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/ledger"
 )
@@ -17,9 +19,9 @@ import (
 // of its movements. What an order without event took is given back where a person has
 // said so in the finding. Findings about events are about what is to be read again.
 // Without --execute it says what it would do.
-func (c *stockAddCommand) mend(ctx context.Context, s *session) error {
+func (c *stockAddCommand) mend(ctx context.Context, s *cli.Session) error {
 	if c.GoodsArg != "" || c.Goods != "" || c.NumArg != nil || c.Num != nil || c.Ref != "" {
-		return usage("--findings takes neither goods nor num nor --ref: they are in the findings")
+		return cli.Usage("--findings takes neither goods nor num nor --ref: they are in the findings")
 	}
 	in, err := openFindings(s, c.Findings)
 	if err != nil {
@@ -35,7 +37,7 @@ func (c *stockAddCommand) mend(ctx context.Context, s *session) error {
 	if !c.Execute {
 		m.ledger = l.Rehearse()
 	}
-	err = readFindings(in, func(f *shownFinding) error { return m.finding(ctx, f) })
+	err = readFindings(in, func(f *report.Finding) error { return m.finding(ctx, f) })
 	if err == nil {
 		err = m.recount(ctx)
 	}
@@ -46,8 +48,8 @@ func (c *stockAddCommand) mend(ctx context.Context, s *session) error {
 }
 
 // onceMore is the command line, as it is to be typed once more.
-func (c *stockAddCommand) onceMore(s *session) string {
-	line := fmt.Sprintf("%s stock add --findings %s", s.name, word(c.Findings))
+func (c *stockAddCommand) onceMore(s *cli.Session) string {
+	line := fmt.Sprintf("%s stock add --findings %s", s.Name, cli.Word(c.Findings))
 	if c.Execute {
 		line += " --execute"
 	}
@@ -65,12 +67,12 @@ type mends interface {
 type mender struct {
 	command *stockAddCommand
 	ledger  mends
-	session *session
+	session *cli.Session
 	mended  int
 	others  int
 	rows    int // of those others: about an order's rows, which the log has to confirm
 	doubts  int // of those rows: about movements, of which levels are the sum
-	levels  []*shownFinding
+	levels  []*report.Finding
 	twice   int // not mended, because there is less than was sold
 	broken  int // not mended, because the order's row cannot be read
 }
@@ -81,27 +83,27 @@ var aboutRows = []audit.Rule{audit.RuleNoEvent, audit.Rule(stock.RuleDeducted), 
 
 // end says what was done, and what is left.
 func (m *mender) end() error {
-	mended, name := "mended", m.session.name
+	mended, name := "mended", m.session.Name
 	if !m.command.Execute {
 		mended = "would be mended"
 	}
-	m.session.say("%s %s, %s about something else", counted(m.mended, "finding"), mended, counted(m.others, "finding"))
+	m.session.Say("%s %s, %s about something else", cli.Counted(m.mended, "finding"), mended, cli.Counted(m.others, "finding"))
 	if !m.command.Execute && m.mended > 0 {
-		m.session.say("nothing was changed: add --execute to do it")
+		m.session.Say("nothing was changed: add --execute to do it")
 	}
 	if m.rows > 0 {
-		m.session.say("%s left, about orders: they are mended where %s audit --log has found them and the log confirms the row; "+
+		m.session.Say("%s left, about orders: they are mended where %s audit --log has found them and the log confirms the row; "+
 			"docs/redrive.md says what to do about the rest", findingsAre(m.rows), name)
 	}
 	switch {
 	case m.twice+m.broken > 0:
-		code := ExitPartial
+		code := cli.ExitPartial
 		if m.mended == 0 {
-			code = ExitFailed
+			code = cli.ExitFailed
 		}
-		return &failure{code: code, err: m.left(), try: m.way()}
+		return &cli.Failure{Code: code, Err: m.left(), Try: m.way()}
 	case m.mended == 0:
-		return &failure{code: ExitNothing, err: errors.New("no finding is one that stock add mends"), try: name + " audit --log -o jsonl"}
+		return &cli.Failure{Code: cli.ExitNothing, Err: errors.New("no finding is one that stock add mends"), Try: name + " audit --log -o jsonl"}
 	}
 	return nil
 }
@@ -125,7 +127,7 @@ func (m *mender) way() string {
 	if m.twice == 0 {
 		return rows
 	}
-	goods := m.session.name + " stock add GOODS NUM with what is there after all, or a cancel of an order that has it; then this command again"
+	goods := m.session.Name + " stock add GOODS NUM with what is there after all, or a cancel of an order that has it; then this command again"
 	if m.broken == 0 {
 		return goods
 	}
@@ -133,7 +135,7 @@ func (m *mender) way() string {
 }
 
 // finding mends one, if it is about goods or an order's rows.
-func (m *mender) finding(ctx context.Context, f *shownFinding) error {
+func (m *mender) finding(ctx context.Context, f *report.Finding) error {
 	if slices.Contains(aboutRows, f.Rule) && f.MendedBy != audit.MendStock {
 		m.rows++
 		m.others++
@@ -184,7 +186,7 @@ func (m *mender) recount(ctx context.Context) error {
 	if m.doubts > 0 {
 		m.others += len(m.levels)
 		if len(m.levels) > 0 {
-			m.session.say("%s left, about levels: movements of orders are in doubt, and a level is their sum", findingsAre(len(m.levels)))
+			m.session.Say("%s left, about levels: movements of orders are in doubt, and a level is their sum", findingsAre(len(m.levels)))
 		}
 		return nil
 	}
@@ -208,11 +210,11 @@ func findingsAre(n int) string {
 	if n == 1 {
 		return "1 finding is"
 	}
-	return counted(n, "finding") + " are"
+	return cli.Counted(n, "finding") + " are"
 }
 
 // order makes the movements of an order what its row says.
-func (m *mender) order(ctx context.Context, f *shownFinding) error {
+func (m *mender) order(ctx context.Context, f *report.Finding) error {
 	done, err := m.ledger.MendOrder(ctx, f.OrderID)
 	if err != nil {
 		return m.skip(f, err)
@@ -223,7 +225,7 @@ func (m *mender) order(ctx context.Context, f *shownFinding) error {
 		if !m.command.Execute {
 			says = "order %s: would remove %s and add %s"
 		}
-		m.session.say(says, shown(f.OrderID), moved(done.Removed), moved(done.Added))
+		m.session.Say(says, cli.Shown(f.OrderID), moved(done.Removed), moved(done.Added))
 	}
 	for _, level := range done.Levels {
 		if err := m.tell(level, ""); err != nil {
@@ -235,7 +237,7 @@ func (m *mender) order(ctx context.Context, f *shownFinding) error {
 
 // skip goes on after a finding that cannot be mended because there is less than was
 // sold, or because the order's row cannot be read; every other error ends the work.
-func (m *mender) skip(f *shownFinding, err error) error {
+func (m *mender) skip(f *report.Finding, err error) error {
 	switch {
 	case errors.Is(err, stock.ErrOversold):
 		m.twice++
@@ -244,7 +246,7 @@ func (m *mender) skip(f *shownFinding, err error) error {
 	default:
 		return err
 	}
-	m.session.say("%s is left: %v", f.Rule, err)
+	m.session.Say("%s is left: %v", f.Rule, err)
 	return nil
 }
 
@@ -257,7 +259,7 @@ func moved(movements []stock.Movement) string {
 			parts = append(parts, fmt.Sprintf("and %d more", len(movements)-most))
 			break
 		}
-		parts = append(parts, fmt.Sprintf("%s %s %+d", mv.Kind, shown(mv.Goods), mv.Delta))
+		parts = append(parts, fmt.Sprintf("%s %s %+d", mv.Kind, cli.Shown(mv.Goods), mv.Delta))
 	}
 	if len(parts) == 0 {
 		return "nothing"

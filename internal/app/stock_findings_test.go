@@ -7,12 +7,15 @@ import (
 	"testing"
 
 	"orderconsumer/internal/audit"
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock"
+	"orderconsumer/internal/testkit"
 )
 
 // mendGoods pipes an audit's findings into stock add.
-func (s *shop) mendGoods(findings string, code Exit) answer {
+func (s *shop) mendGoods(findings string, code cli.Exit) answer {
 	s.t.Helper()
 	return consume(s.t, findings, "stock", "add", "--findings", "-", "--execute", "--database-url", s.settings.Database.URL).want(s.t, code)
 }
@@ -22,7 +25,7 @@ func (s *shop) mendGoods(findings string, code Exit) answer {
 func (s *shop) rehearseGoods(findings string) (planned string) {
 	s.t.Helper()
 	state := func() string {
-		_, _, raw := s.audit(ExitFailed)
+		_, _, raw := s.audit(cli.ExitFailed)
 		levels, err := s.ledger.List(s.t.Context(), "", 100)
 		if err != nil {
 			s.t.Fatal(err)
@@ -33,8 +36,8 @@ func (s *shop) rehearseGoods(findings string) (planned string) {
 		return fmt.Sprint(levels, lines)
 	}
 	before := state()
-	plan := consume(s.t, findings, "stock", "add", "--findings", "-", "--database-url", s.settings.Database.URL).want(s.t, ExitOK)
-	wantParts(s.t, plan.stderr, " would be mended", "nothing was changed: add --execute to do it")
+	plan := consume(s.t, findings, "stock", "add", "--findings", "-", "--database-url", s.settings.Database.URL).want(s.t, cli.ExitOK)
+	testkit.WantParts(s.t, plan.stderr, " would be mended", "nothing was changed: add --execute to do it")
 	if after := state(); after != before {
 		s.t.Errorf("a rehearsal changed something:\nbefore %s\nafter %s", before, after)
 	}
@@ -69,10 +72,10 @@ func TestFindingsAboutOrdersCanBeMended(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := mixedDay(t)
-			s.group("reset", "--to", "end", "--execute").want(t, ExitOK)
+			s.group("reset", "--to", "end", "--execute").want(t, cli.ExitOK)
 			// A-7 is skipped; its event is replayed with the others.
 			tt.spoil(s)
-			found, _, raw := s.audit(ExitFailed)
+			found, _, raw := s.audit(cli.ExitFailed)
 			rules := make(map[audit.Rule]int)
 			for _, f := range found {
 				rules[f.Rule]++
@@ -88,17 +91,17 @@ func TestFindingsAboutOrdersCanBeMended(t *testing.T) {
 			planned := s.rehearseGoods(raw)
 			says := tt.says
 			for range 2 { // a second time changes nothing
-				got := s.mendGoods(raw, ExitOK)
-				wantParts(t, got.stderr, says)
+				got := s.mendGoods(raw, cli.ExitOK)
+				testkit.WantParts(t, got.stderr, says)
 				if not := strings.ReplaceAll(got.stdout, "\n", " (not done)\n"); says == tt.says && not != planned {
 					t.Errorf("did %q, and had said %q", got.stdout, planned)
 				}
 				says = " mended, "
 			}
 			s.running()
-			s.replayFrom(raw, "--findings", "-", "--execute", "--reason", "the audit").want(t, ExitOK)
+			s.replayFrom(raw, "--findings", "-", "--execute", "--reason", "the audit").want(t, cli.ExitOK)
 			s.expectLevels(map[string]int64{"apple": 10 - 2 - 1, "pear": 1})
-			if found, _, _ := s.audit(ExitOK); len(found) != 0 {
+			if found, _, _ := s.audit(cli.ExitOK); len(found) != 0 {
 				t.Errorf("still found: %+v", found)
 			}
 		})
@@ -109,21 +112,21 @@ func TestFindingsAboutOrdersCanBeMended(t *testing.T) {
 // its event has become a dead letter over it, the movements are mended all the same.
 func TestMovementsOfADeadOrderAreMended(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, onePartition, func(s *ConsumerSettings) { s.Flow.MaxDeadRatio = 0 })
+	s := newShop(t, onePartition, func(s *settings.Consumer) { s.Flow.MaxDeadRatio = 0 })
 	s.stocked(map[string]int64{"apple": 10})
 	s.sendMessages(order.Message{Topic: s.topics.Input, Key: []byte("A-1"), Value: []byte(create("A-1", "apple", 2))})
 	s.settle(s.open())
 	s.exec("DELETE FROM orders WHERE order_id = ?", []byte("A-1"))
 	s.running()
-	s.replay("--execute", "--reason", "lost", "--no-audit", "--ramp", "none").want(t, ExitOK)
+	s.replay("--execute", "--reason", "lost", "--no-audit", "--ramp", "none").want(t, cli.ExitOK)
 	s.awaitCount(s.topics.Dead, 1)
 	s.awaitTiers()
-	_, _, raw := s.audit(ExitFailed)
-	wantParts(t, s.mendGoods(raw, ExitOK).stderr, "order A-1: removed deduct apple -2, added nothing")
-	s.retry(ExitOK, "--order", "A-1", "--execute", "--reason", "mended")
+	_, _, raw := s.audit(cli.ExitFailed)
+	testkit.WantParts(t, s.mendGoods(raw, cli.ExitOK).stderr, "order A-1: removed deduct apple -2, added nothing")
+	s.retry(cli.ExitOK, "--order", "A-1", "--execute", "--reason", "mended")
 	s.awaitTiers()
 	s.expectLevels(map[string]int64{"apple": 8})
-	if found, _, _ := s.audit(ExitOK); len(found) != 0 {
+	if found, _, _ := s.audit(cli.ExitOK); len(found) != 0 {
 		t.Errorf("still found: %+v", found)
 	}
 }
@@ -179,7 +182,7 @@ func TestFindingsAboutOrdersThatTheLogDoesNotConfirm(t *testing.T) {
 		{"nothing of the log counts as settled", func(s *shop) {
 			s.exec("UPDATE movements SET delta = -3 WHERE ref = ?", []byte("A-1"))
 			s.exec("UPDATE stock SET available = available - 1 WHERE goods_id = ?", []byte("apple"))
-			s.group("reset", "--to", "start", "--execute").want(s.t, ExitOK)
+			s.group("reset", "--to", "start", "--execute").want(s.t, cli.ExitOK)
 		}, true},
 		{"movements of an order that the log does not know", func(s *shop) {
 			s.exec("INSERT INTO movements(ref,goods_id,kind,delta,balance,moved_at) VALUES(?,?,'deduct',-1,0,'2026-11-23 00:00:00')", []byte("B-1"), []byte("apple"))
@@ -199,16 +202,16 @@ func TestFindingsAboutOrdersThatTheLogDoesNotConfirm(t *testing.T) {
 			tt.spoil(s)
 			var raw string
 			if tt.log {
-				_, _, raw = s.audit(ExitFailed)
+				_, _, raw = s.audit(cli.ExitFailed)
 			} else {
-				raw = consume(t, "", "audit", "-o", "jsonl", "--database-url", s.settings.Database.URL).want(t, ExitFailed).stdout
+				raw = consume(t, "", "audit", "-o", "jsonl", "--database-url", s.settings.Database.URL).want(t, cli.ExitFailed).stdout
 			}
 			before, err := s.ledger.Get(t.Context(), "apple")
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := s.mendGoods(raw, ExitNothing)
-			wantParts(t, got.stderr, "1 finding is left, about orders", "no finding is one that stock add mends")
+			got := s.mendGoods(raw, cli.ExitNothing)
+			testkit.WantParts(t, got.stderr, "1 finding is left, about orders", "no finding is one that stock add mends")
 			after, err := s.ledger.Get(t.Context(), "apple")
 			if err != nil || before.Available != after.Available {
 				t.Errorf("the level was %d and is %d, %v", before.Available, after.Available, err)
@@ -232,13 +235,13 @@ func TestFindingAboutGoodsThatWereSoldTwice(t *testing.T) {
 	i := s.open()
 	s.sendMessages(order.Message{Topic: s.topics.Input, Key: []byte("B-1"), Value: []byte(create("B-1", "apple", int(level.Available)-1))})
 	s.settleInputAnd(i, s.topics.Tiers[0].Topic)
-	_, _, raw := s.audit(ExitFailed)
-	got := s.mendGoods(raw, ExitPartial)
-	wantParts(t, got.stderr, "1 finding mended, 0 findings about something else", "1 finding is not mended: more was sold than was there",
+	_, _, raw := s.audit(cli.ExitFailed)
+	got := s.mendGoods(raw, cli.ExitPartial)
+	testkit.WantParts(t, got.stderr, "1 finding mended, 0 findings about something else", "1 finding is not mended: more was sold than was there",
 		`goods "apple" would have -`, "try: consumer stock add GOODS NUM")
-	consume(t, "", "stock", "add", "apple", "2", "--database-url", s.settings.Database.URL).want(t, ExitOK)
-	s.mendGoods(raw, ExitOK)
-	if found, _, _ := s.audit(ExitOK); len(found) != 0 {
+	consume(t, "", "stock", "add", "apple", "2", "--database-url", s.settings.Database.URL).want(t, cli.ExitOK)
+	s.mendGoods(raw, cli.ExitOK)
+	if found, _, _ := s.audit(cli.ExitOK); len(found) != 0 {
 		t.Errorf("still found: %+v", found)
 	}
 }
@@ -253,12 +256,12 @@ func TestOrdersOfALogThatIsGoneAreNoFindings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, _, _ := s.audit(ExitFailed)
+	found, _, _ := s.audit(cli.ExitFailed)
 	if len(found) != 1 || found[0].Rule != audit.RuleNoEvent || found[0].MendedBy != "" {
 		t.Fatalf("found %+v", found)
 	}
 	s.exec("UPDATE orders SET decided_at = '2026-01-02 03:04:05' WHERE order_id = ?", []byte("old"))
-	found, summary, _ := s.audit(ExitOK)
+	found, summary, _ := s.audit(cli.ExitOK)
 	if len(found) != 0 || summary.Gone != 1 {
 		t.Errorf("found %+v in %+v", found, summary)
 	}
@@ -270,10 +273,10 @@ func TestFindingAboutARowThatCannotBeRead(t *testing.T) {
 	s := mixedDay(t)
 	s.exec("UPDATE movements SET delta = -5 WHERE ref = ?", []byte("A-1"))
 	s.exec("UPDATE stock SET available = 3 WHERE goods_id = ?", []byte("pear"))
-	_, _, raw := s.audit(ExitFailed)
+	_, _, raw := s.audit(cli.ExitFailed)
 	s.exec("UPDATE orders SET items = '{' WHERE order_id = ?", []byte("A-1"))
-	got := s.mendGoods(raw, ExitPartial)
-	wantParts(t, got.stderr, "1 finding is not mended: the order's row cannot be read", "docs/redrive.md says what to do about a row")
+	got := s.mendGoods(raw, cli.ExitPartial)
+	testkit.WantParts(t, got.stderr, "1 finding is not mended: the order's row cannot be read", "docs/redrive.md says what to do about a row")
 	if strings.Contains(got.stderr, "sold") {
 		t.Errorf("nothing was sold twice: %s", got.stderr)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/ledger"
 )
@@ -16,7 +17,7 @@ import (
 // stockImportCommand changes many levels.
 type stockImportCommand struct {
 	databaseCommand
-	OutputSettings
+	cli.OutputSettings
 	FileArg string `arg:"" optional:"" name:"file" help:"CSV file with the columns goods_id,num, with or without these names as its first line; - is standard input."`
 	File    string `placeholder:"FILE|-" help:"The file, instead of the argument."`
 	Mode    string `default:"set" enum:"set,add" help:"set: the numbers are the new levels. add: they are put on top of the old ones."`
@@ -37,15 +38,15 @@ type imported struct {
 func (i imported) done() int { return i.Created + i.Changed + i.Same + i.Repeated }
 
 // Run implements a command.
-func (c *stockImportCommand) Run(ctx context.Context, s *session) error {
+func (c *stockImportCommand) Run(ctx context.Context, s *cli.Session) error {
 	switch {
 	case c.File != "" && c.FileArg != "":
-		return usage("the file is given twice, as %s and as --file %s", c.FileArg, c.File)
+		return cli.Usage("the file is given twice, as %s and as --file %s", c.FileArg, c.File)
 	case c.File == "":
 		c.File = c.FileArg
 	}
 	if c.File == "" {
-		return &failure{code: ExitUsage, err: errors.New("a file is needed, or - for standard input"), try: s.name + " stock import --help"}
+		return &cli.Failure{Code: cli.ExitUsage, Err: errors.New("a file is needed, or - for standard input"), Try: s.Name + " stock import --help"}
 	}
 	mode := stock.Set
 	if c.Mode == "add" {
@@ -77,40 +78,40 @@ func (c *stockImportCommand) Run(ctx context.Context, s *session) error {
 	if err == nil {
 		return nil
 	}
-	err = again(databaseFailure(ctx, err), fmt.Sprintf("%s stock import --file %s --mode %s --ref %s", s.name, word(c.File), c.Mode, word(ref)))
-	if f, ok := errors.AsType[*failure](err); ok && answer.done() > 0 {
-		f.code = ExitPartial
+	err = again(databaseFailure(ctx, err), fmt.Sprintf("%s stock import --file %s --mode %s --ref %s", s.Name, cli.Word(c.File), c.Mode, cli.Word(ref)))
+	if f, ok := errors.AsType[*cli.Failure](err); ok && answer.done() > 0 {
+		f.Code = cli.ExitPartial
 	}
 	return err
 }
 
 // read reads and checks the whole file before anything is applied.
-func (c *stockImportCommand) read(s *session, mode stock.Mode) ([]stock.Line, error) {
-	in := s.stdin
+func (c *stockImportCommand) read(s *cli.Session, mode stock.Mode) ([]stock.Line, error) {
+	in := s.Stdin
 	if c.File != "-" {
 		file, err := os.Open(c.File)
 		if err != nil {
-			return nil, &failure{code: ExitUsage, err: fmt.Errorf("import: %w", err)}
+			return nil, &cli.Failure{Code: cli.ExitUsage, Err: fmt.Errorf("import: %w", err)}
 		}
 		defer file.Close() //nolint:errcheck // it was only read
 		in = file
 	}
 	lines, err := readLevels(in, mode)
 	if err != nil {
-		return nil, &failure{code: ExitUsage, err: fmt.Errorf("import %s, nothing was applied: %w", c.File, err)}
+		return nil, &cli.Failure{Code: cli.ExitUsage, Err: fmt.Errorf("import %s, nothing was applied: %w", c.File, err)}
 	}
 	if len(lines) == 0 {
-		return nil, &failure{code: ExitNothing, err: fmt.Errorf("import %s: it holds no goods", c.File)}
+		return nil, &cli.Failure{Code: cli.ExitNothing, Err: fmt.Errorf("import %s: it holds no goods", c.File)}
 	}
 	return lines, nil
 }
 
-func (c *stockImportCommand) tell(s *session, i imported) error {
-	if c.machine() {
-		return c.object(s.stdout, i)
+func (c *stockImportCommand) tell(s *cli.Session, i imported) error {
+	if c.Machine() {
+		return c.Object(s.Stdout, i)
 	}
-	_, err := fmt.Fprintf(s.stdout, "%d of %s as %s: %d created, %d changed, %d as they were, %d applied before\n",
-		i.done(), counted(i.Goods, "line"), i.Ref, i.Created, i.Changed, i.Same, i.Repeated)
+	_, err := fmt.Fprintf(s.Stdout, "%d of %s as %s: %d created, %d changed, %d as they were, %d applied before\n",
+		i.done(), cli.Counted(i.Goods, "line"), i.Ref, i.Created, i.Changed, i.Same, i.Repeated)
 	return err
 }
 
@@ -120,10 +121,10 @@ type bar struct{ shown *progressbar.ProgressBar }
 // barThrottle keeps a bar from being drawn more often than one can look.
 const barThrottle = 100 * time.Millisecond
 
-func newBar(s *session, total int, things string) bar {
+func newBar(s *cli.Session, total int, things string) bar {
 	return bar{progressbar.NewOptions(total,
-		progressbar.OptionSetWriter(barWriter{s.stderr}),
-		progressbar.OptionSetVisibility(s.stderr.terminal),
+		progressbar.OptionSetWriter(s.Stderr.Bar()),
+		progressbar.OptionSetVisibility(s.Stderr.Terminal),
 		progressbar.OptionThrottle(barThrottle),
 		progressbar.OptionSetDescription(things),
 		progressbar.OptionShowCount(),

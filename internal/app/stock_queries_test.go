@@ -16,14 +16,16 @@ import (
 	"time"
 
 	"orderconsumer/internal/faultproxy"
+	"orderconsumer/internal/instance"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 )
 
 // counter serves an instance while a test asks it.
 type counter struct {
 	*shop
 	addr     string
-	instance *Instance
+	instance *instance.Instance
 	// settled receives each outcome, after the log has confirmed it.
 	settled chan order.Settlement
 }
@@ -33,7 +35,7 @@ func openCounter(s *shop) *counter {
 	c := &counter{shop: s, settled: make(chan order.Settlement, 10_000)}
 	s.settings.HTTP = "127.0.0.1:0"
 	bound := make(chan net.Addr, 1)
-	i := s.open(func(o *Options) {
+	i := s.open(func(o *instance.Options) {
 		o.OnListen = func(a net.Addr) { bound <- a }
 		o.OnSettled = func(settled order.Settlement) { c.settled <- settled }
 	})
@@ -121,7 +123,7 @@ func TestAQueryAfterAnOutcome(t *testing.T) {
 func TestOrdersDoNotMindACacheThatHangs(t *testing.T) {
 	t.Parallel()
 	var proxy *faultproxy.Proxy
-	s := newShop(t, func(s *ConsumerSettings) {
+	s := newShop(t, func(s *settings.Consumer) {
 		var err error
 		target := strings.TrimSuffix(strings.TrimPrefix(s.Redis.URLs[0], "redis://"), "/0")
 		proxy, err = faultproxy.Start(faultproxy.Config{Target: target})
@@ -171,7 +173,7 @@ func TestMalformedQuestionsAreNotAsked(t *testing.T) {
 	s.settings.Cache.Mode = "off"
 	s.settings.HTTP = "127.0.0.1:0"
 	i := s.open()
-	server, err := i.server()
+	server, err := i.API()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,9 +197,9 @@ func TestMalformedQuestionsAreNotAsked(t *testing.T) {
 }
 
 // lookups is how many questions an instance has answered in one way.
-func lookups(t *testing.T, i *Instance, result string) float64 {
+func lookups(t *testing.T, i *instance.Instance, result string) float64 {
 	t.Helper()
-	families, err := i.metrics.Gatherer().Gather()
+	families, err := i.Metrics().Gatherer().Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/ledger"
@@ -17,12 +18,12 @@ import (
 // stockGetCommand shows the levels of some goods.
 type stockGetCommand struct {
 	databaseCommand
-	OutputSettings
+	cli.OutputSettings
 	Goods []string `arg:"" help:"Goods ids."`
 }
 
 // Run implements a command.
-func (c *stockGetCommand) Run(ctx context.Context, s *session) error {
+func (c *stockGetCommand) Run(ctx context.Context, s *cli.Session) error {
 	l, err := c.connectMigrated(ctx, s)
 	if err != nil {
 		return err
@@ -46,7 +47,7 @@ func (c *stockGetCommand) Run(ctx context.Context, s *session) error {
 		}
 		asked[id] = true
 	}
-	w := levelWriter{OutputSettings: c.OutputSettings, to: s.stdout}
+	w := levelWriter{OutputSettings: c.OutputSettings, to: s.Stdout}
 	err = w.write(levels)
 	if err == nil {
 		err = w.end("unknown", unknown)
@@ -54,11 +55,11 @@ func (c *stockGetCommand) Run(ctx context.Context, s *session) error {
 	if err != nil || len(unknown) == 0 {
 		return err
 	}
-	f := &failure{code: ExitNothing, try: s.name + " stock list"}
+	f := &cli.Failure{Code: cli.ExitNothing, Try: s.Name + " stock list"}
 	if len(levels) > 0 {
-		f.code = ExitPartial
+		f.Code = cli.ExitPartial
 	}
-	f.err = fmt.Errorf("not in the catalogue: %s", strings.Join(mapped(unknown, shown), ", "))
+	f.Err = fmt.Errorf("not in the catalogue: %s", strings.Join(mapped(unknown, cli.Shown), ", "))
 	return f
 }
 
@@ -73,8 +74,8 @@ func mapped(list []string, change func(string) string) []string {
 // stockListCommand shows all levels.
 type stockListCommand struct {
 	databaseCommand
-	OutputSettings
-	ListLimit
+	cli.OutputSettings
+	cli.ListLimit
 	After string `help:"Begin behind this goods id."`
 }
 
@@ -86,8 +87,8 @@ const (
 )
 
 // Run implements a command.
-func (c *stockListCommand) Run(ctx context.Context, s *session) error {
-	left, err := c.most(c.OutputSettings, levelsShown)
+func (c *stockListCommand) Run(ctx context.Context, s *cli.Session) error {
+	left, err := c.Most(c.OutputSettings, levelsShown)
 	if err != nil {
 		return err
 	}
@@ -99,7 +100,7 @@ func (c *stockListCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer l.Close() //nolint:errcheck // nothing is under way
-	w := levelWriter{OutputSettings: c.OutputSettings, to: s.stdout}
+	w := levelWriter{OutputSettings: c.OutputSettings, to: s.Stdout}
 	more, err := c.pages(ctx, l, left, &w)
 	if err != nil {
 		return databaseFailure(ctx, err)
@@ -109,7 +110,7 @@ func (c *stockListCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	if more != nil {
-		s.say("there are more: %s stock list --after %s, or --limit 0", s.name, word(*more))
+		s.Say("there are more: %s stock list --after %s, or --limit 0", s.Name, cli.Word(*more))
 	}
 	return nil
 }
@@ -156,7 +157,7 @@ func newShownLevel(l stock.Level) shownLevel {
 // levelWriter writes levels as they come: as a table, as one object a line, or
 // as one object that holds them all.
 type levelWriter struct {
-	OutputSettings
+	cli.OutputSettings
 	to    io.Writer
 	count int
 	width int // of the first column
@@ -172,14 +173,14 @@ const (
 func (w *levelWriter) write(levels []stock.Level) error {
 	var b strings.Builder
 	if w.Output == "text" && w.count == 0 && len(levels) > 0 {
-		longest := slices.MaxFunc(levels, func(a, b stock.Level) int { return len([]rune(shown(a.Goods))) - len([]rune(shown(b.Goods))) })
-		w.width = max(goodsWidth, len([]rune(shown(longest.Goods))))
+		longest := slices.MaxFunc(levels, func(a, b stock.Level) int { return len([]rune(cli.Shown(a.Goods))) - len([]rune(cli.Shown(b.Goods))) })
+		w.width = max(goodsWidth, len([]rune(cli.Shown(longest.Goods))))
 		fmt.Fprintf(&b, "%-*s  %*s  %s\n", w.width, "GOODS", availableWidth, "AVAILABLE", "UPDATED")
 	}
 	for _, level := range levels {
 		row := newShownLevel(level)
 		if w.Output == "text" {
-			fmt.Fprintf(&b, "%-*s  %*d  %s\n", w.width, shown(row.GoodsID), availableWidth, row.Available, row.UpdatedAt)
+			fmt.Fprintf(&b, "%-*s  %*d  %s\n", w.width, cli.Shown(row.GoodsID), availableWidth, row.Available, row.UpdatedAt)
 			w.count++
 			continue
 		}

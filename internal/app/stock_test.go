@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/testkit"
 )
@@ -29,17 +30,17 @@ func TestStockSetAndAdd(t *testing.T) {
 			stdout: `{"goods_id":"pear","before":0,"after":7,"created":true,"repeated":false,"ref":"delivery-1"}` + "\n",
 		},
 	} {
-		got := run(append([]string{"stock"}, tt.args...)...).want(t, ExitOK)
+		got := run(append([]string{"stock"}, tt.args...)...).want(t, cli.ExitOK)
 		if got.stdout != tt.stdout || got.stderr != "" {
 			t.Errorf("%v: %q and %q, want %q", tt.args, got.stdout, got.stderr, tt.stdout)
 		}
 	}
 	for _, other := range [][]string{{"add", "apple", "3", "--ref", "delivery-1"}, {"set", "apple", "2", "--ref", "delivery-1"}} {
-		got := run(append([]string{"stock"}, other...)...).want(t, ExitUsage)
-		wantParts(t, got.stderr, `"delivery-1" has been applied to goods "apple" before with other content: restock of +2, to 4`)
+		got := run(append([]string{"stock"}, other...)...).want(t, cli.ExitUsage)
+		testkit.WantParts(t, got.stderr, `"delivery-1" has been applied to goods "apple" before with other content: restock of +2, to 4`)
 	}
-	wantParts(t, run("stock", "get", "apple").want(t, ExitOK).stdout, "apple")
-	run("audit").want(t, ExitOK)
+	testkit.WantParts(t, run("stock", "get", "apple").want(t, cli.ExitOK).stdout, "apple")
+	run("audit").want(t, cli.ExitOK)
 }
 
 func TestStockChangesThatAreRefused(t *testing.T) {
@@ -62,10 +63,10 @@ func TestStockChangesThatAreRefused(t *testing.T) {
 		{args: []string{"set", "apple", "1", "--num", "2"}, parts: "num is given twice"},
 		{args: []string{"set", "apple", "1", "--ref", strings.Repeat("r", 65)}, parts: "the most is 64"},
 	} {
-		got := run(append([]string{"stock"}, tt.args...)...).want(t, ExitUsage)
-		wantParts(t, got.stderr, tt.parts)
+		got := run(append([]string{"stock"}, tt.args...)...).want(t, cli.ExitUsage)
+		testkit.WantParts(t, got.stderr, tt.parts)
 	}
-	if got := run("stock", "list").want(t, ExitOK); got.stdout != "" {
+	if got := run("stock", "list").want(t, cli.ExitOK); got.stdout != "" {
 		t.Errorf("something was changed: %s", got.stdout)
 	}
 }
@@ -93,12 +94,12 @@ func withoutTimes(text string) string {
 func TestStockGet(t *testing.T) {
 	t.Parallel()
 	run := at(t, testkit.Start(t))
-	run("stock", "set", "apple", "5").want(t, ExitOK)
-	run("stock", "set", "a pear", "7").want(t, ExitOK)
+	run("stock", "set", "apple", "5").want(t, cli.ExitOK)
+	run("stock", "set", "a pear", "7").want(t, cli.ExitOK)
 
 	t.Run("as a table, in the order asked", func(t *testing.T) {
 		t.Parallel()
-		got := run("stock", "get", "apple", "a pear", "apple").want(t, ExitOK)
+		got := run("stock", "get", "apple", "a pear", "apple").want(t, cli.ExitOK)
 		lines := strings.Split(got.stdout, "\n")
 		if len(lines) != 4 || !strings.HasPrefix(lines[0], "GOODS   AVAILABLE  UPDATED") ||
 			!strings.HasPrefix(lines[1], "apple           5  2") || !strings.HasPrefix(lines[2], "a pear          7  2") {
@@ -107,16 +108,16 @@ func TestStockGet(t *testing.T) {
 	})
 	t.Run("as one object, with what is not known", func(t *testing.T) {
 		t.Parallel()
-		got := run("stock", "get", "nix", "apple", "-o", "json").want(t, ExitPartial)
+		got := run("stock", "get", "nix", "apple", "-o", "json").want(t, cli.ExitPartial)
 		want := `{"stock":[{"goods_id":"apple","available":5,"updated_at":""}],"unknown":["nix"]}` + "\n"
 		if withoutTimes(got.stdout) != want {
 			t.Errorf("got %s, want %s", got.stdout, want)
 		}
-		wantParts(t, got.stderr, "not in the catalogue: nix")
+		testkit.WantParts(t, got.stderr, "not in the catalogue: nix")
 	})
 	t.Run("as one object a line", func(t *testing.T) {
 		t.Parallel()
-		got := run("stock", "get", "apple", "a pear", "-o", "jsonl").want(t, ExitOK)
+		got := run("stock", "get", "apple", "a pear", "-o", "jsonl").want(t, cli.ExitOK)
 		want := `{"goods_id":"apple","available":5,"updated_at":""}` + "\n" + `{"goods_id":"a pear","available":7,"updated_at":""}` + "\n"
 		if withoutTimes(got.stdout) != want {
 			t.Errorf("got %s, want %s", got.stdout, want)
@@ -124,12 +125,12 @@ func TestStockGet(t *testing.T) {
 	})
 	t.Run("goods that nobody knows", func(t *testing.T) {
 		t.Parallel()
-		got := run("stock", "get", "nix", "\x1b[31m").want(t, ExitNothing)
-		wantParts(t, got.stderr, `not in the catalogue: nix, "\x1b[31m"`)
+		got := run("stock", "get", "nix", "\x1b[31m").want(t, cli.ExitNothing)
+		testkit.WantParts(t, got.stderr, `not in the catalogue: nix, "\x1b[31m"`)
 		if got.stdout != "" {
 			t.Errorf("writes %q", got.stdout)
 		}
-		got = run("stock", "get", "nix", "-o", "json").want(t, ExitNothing)
+		got = run("stock", "get", "nix", "-o", "json").want(t, cli.ExitNothing)
 		if want := `{"stock":[],"unknown":["nix"]}` + "\n"; got.stdout != want {
 			t.Errorf("got %s, want %s", got.stdout, want)
 		}
@@ -145,39 +146,39 @@ func TestStockList(t *testing.T) {
 	for n := range all {
 		fmt.Fprintf(&file, "g%04d,%d\n", n, n)
 	}
-	consume(t, file.String(), "stock", "import", "-", "--database-url", servers.DatabaseURL).want(t, ExitOK)
+	consume(t, file.String(), "stock", "import", "-", "--database-url", servers.DatabaseURL).want(t, cli.ExitOK)
 
 	t.Run("a hundred, and how to go on", func(t *testing.T) {
 		t.Parallel()
-		got := run("stock", "list").want(t, ExitOK)
+		got := run("stock", "list").want(t, cli.ExitOK)
 		if n := strings.Count(got.stdout, "\n"); n != 1+levelsShown {
 			t.Errorf("%d lines", n)
 		}
-		wantParts(t, got.stderr, "consumer stock list --after g0099, or --limit 0")
+		testkit.WantParts(t, got.stderr, "consumer stock list --after g0099, or --limit 0")
 	})
 	t.Run("a program gets all of them", func(t *testing.T) {
 		t.Parallel()
-		got := run("stock", "list", "-o", "jsonl").want(t, ExitOK)
+		got := run("stock", "list", "-o", "jsonl").want(t, cli.ExitOK)
 		if n := strings.Count(got.stdout, "\n"); n != all || got.stderr != "" {
 			t.Errorf("%d lines; %s", n, got.stderr)
 		}
 	})
 	t.Run("what follows", func(t *testing.T) {
 		t.Parallel()
-		got := run("stock", "list", "--after", "g1047", "--limit", "2").want(t, ExitOK)
+		got := run("stock", "list", "--after", "g1047", "--limit", "2").want(t, cli.ExitOK)
 		if want := "GOODS AVAILABLE\ng1048 1048\ng1049 1049\n"; withoutTimes(got.stdout) != want || got.stderr != "" {
 			t.Errorf("got\n%s%s", got.stdout, got.stderr)
 		}
 	})
 	t.Run("all of them for a person who wants that", func(t *testing.T) {
 		t.Parallel()
-		if got := run("stock", "list", "--limit", "0").want(t, ExitOK); strings.Count(got.stdout, "\n") != 1+all || got.stderr != "" {
+		if got := run("stock", "list", "--limit", "0").want(t, cli.ExitOK); strings.Count(got.stdout, "\n") != 1+all || got.stderr != "" {
 			t.Errorf("%d lines; %s", strings.Count(got.stdout, "\n"), got.stderr)
 		}
 	})
 	t.Run("all of them, as one object", func(t *testing.T) {
 		t.Parallel()
-		got := run("stock", "list", "-o", "json").want(t, ExitOK)
+		got := run("stock", "list", "-o", "json").want(t, cli.ExitOK)
 		if n := strings.Count(got.stdout, "goods_id"); n != all {
 			t.Errorf("%d goods", n)
 		}
@@ -187,22 +188,22 @@ func TestStockList(t *testing.T) {
 	})
 	t.Run("a limit over more than one page ends where it should", func(t *testing.T) {
 		t.Parallel()
-		got := run("stock", "list", "--limit", fmt.Sprint(listPage+1), "-o", "json").want(t, ExitOK)
+		got := run("stock", "list", "--limit", fmt.Sprint(listPage+1), "-o", "json").want(t, cli.ExitOK)
 		if n := strings.Count(got.stdout, "goods_id"); n != listPage+1 {
 			t.Errorf("%d goods", n)
 		}
-		wantParts(t, got.stdout, `],"next":"g1000"}`)
+		testkit.WantParts(t, got.stdout, `],"next":"g1000"}`)
 	})
 	t.Run("nothing behind the last one", func(t *testing.T) {
 		t.Parallel()
-		got := run("stock", "list", "--after", "g1049", "-o", "json").want(t, ExitOK)
+		got := run("stock", "list", "--after", "g1049", "-o", "json").want(t, cli.ExitOK)
 		if want := `{"stock":[],"next":null}` + "\n"; got.stdout != want {
 			t.Errorf("got %s", got.stdout)
 		}
 	})
 	t.Run("a limit that makes no sense", func(t *testing.T) {
 		t.Parallel()
-		run("stock", "list", "--limit=-1").want(t, ExitUsage)
+		run("stock", "list", "--limit=-1").want(t, cli.ExitUsage)
 	})
 }
 
@@ -227,28 +228,28 @@ func TestStockImport(t *testing.T) {
 			stdout: `{"ref":"delivery","goods":2,"created":0,"changed":2,"same":0,"repeated":0}` + "\n",
 		},
 	} {
-		got := run(append([]string{"stock", "import"}, tt.args...)...).want(t, ExitOK)
+		got := run(append([]string{"stock", "import"}, tt.args...)...).want(t, cli.ExitOK)
 		if got.stdout != tt.stdout || got.stderr != "" {
 			t.Errorf("%v: %q and %q, want %q", tt.args, got.stdout, got.stderr, tt.stdout)
 		}
 	}
-	got := run("stock", "list").want(t, ExitOK)
+	got := run("stock", "list").want(t, cli.ExitOK)
 	if want := "GOODS AVAILABLE\na, pear\napple 10\n"; withoutTimes(got.stdout) != want {
 		t.Errorf("got\n%s", got.stdout)
 	}
-	run("audit").want(t, ExitOK)
+	run("audit").want(t, cli.ExitOK)
 
 	t.Run("a file with mistakes changes nothing, and every mistake is told with its line", func(t *testing.T) {
 		t.Parallel()
-		got := consume(t, "apple,1\npear,x\n", "stock", "import", "-", "--database-url", servers.DatabaseURL).want(t, ExitUsage)
-		wantParts(t, got.stderr, "nothing was applied", `line 2: num "x"`)
-		wantParts(t, run("stock", "get", "apple").want(t, ExitOK).stdout, "10")
+		got := consume(t, "apple,1\npear,x\n", "stock", "import", "-", "--database-url", servers.DatabaseURL).want(t, cli.ExitUsage)
+		testkit.WantParts(t, got.stderr, "nothing was applied", `line 2: num "x"`)
+		testkit.WantParts(t, run("stock", "get", "apple").want(t, cli.ExitOK).stdout, "10")
 	})
 	t.Run("an import that breaks off says how far it came, and goes on from there", func(t *testing.T) {
 		t.Parallel()
 		own := testkit.Start(t)
 		run := at(t, own)
-		run("stock", "set", "z", fmt.Sprint(int64(stock.MaxAvailable))).want(t, ExitOK)
+		run("stock", "set", "z", fmt.Sprint(int64(stock.MaxAvailable))).want(t, cli.ExitOK)
 		var text strings.Builder
 		for n := range 1000 { // as many as one transaction takes, and then one that cannot be added to
 			fmt.Fprintf(&text, "a%03d,1\n", n)
@@ -257,24 +258,24 @@ func TestStockImport(t *testing.T) {
 		again := func() answer {
 			return consume(t, text.String(), "stock", "import", "-", "--mode", "add", "--ref", "delivery", "--database-url", own.DatabaseURL)
 		}
-		got := again().want(t, ExitPartial)
-		wantParts(t, got.stdout, "1000 of 1001 lines as delivery: 1000 created")
-		wantParts(t, got.stderr, "1000 of 1001 lines applied as delivery", `goods "z"`)
+		got := again().want(t, cli.ExitPartial)
+		testkit.WantParts(t, got.stdout, "1000 of 1001 lines as delivery: 1000 created")
+		testkit.WantParts(t, got.stderr, "1000 of 1001 lines applied as delivery", `goods "z"`)
 
-		run("stock", "set", "z", "0").want(t, ExitOK)
-		wantParts(t, again().want(t, ExitOK).stdout, "1001 of 1001 lines as delivery: 0 created, 1 changed, 0 as they were, 1000 applied before")
-		run("audit").want(t, ExitOK)
+		run("stock", "set", "z", "0").want(t, cli.ExitOK)
+		testkit.WantParts(t, again().want(t, cli.ExitOK).stdout, "1001 of 1001 lines as delivery: 0 created, 1 changed, 0 as they were, 1000 applied before")
+		run("audit").want(t, cli.ExitOK)
 	})
 	t.Run("an empty file is nothing to do", func(t *testing.T) {
 		t.Parallel()
 		for _, text := range []string{"", "goods_id,num\n"} {
-			consume(t, text, "stock", "import", "-", "--database-url", servers.DatabaseURL).want(t, ExitNothing)
+			consume(t, text, "stock", "import", "-", "--database-url", servers.DatabaseURL).want(t, cli.ExitNothing)
 		}
 	})
 	t.Run("no file, two files, and one that is not there", func(t *testing.T) {
 		t.Parallel()
-		wantParts(t, run("stock", "import").want(t, ExitUsage).stderr, "a file is needed")
-		wantParts(t, run("stock", "import", file, "--file", file).want(t, ExitUsage).stderr, "given twice")
-		wantParts(t, run("stock", "import", file+"x").want(t, ExitUsage).stderr, "no such file")
+		testkit.WantParts(t, run("stock", "import").want(t, cli.ExitUsage).stderr, "a file is needed")
+		testkit.WantParts(t, run("stock", "import", file, "--file", file).want(t, cli.ExitUsage).stderr, "given twice")
+		testkit.WantParts(t, run("stock", "import", file+"x").want(t, cli.ExitUsage).stderr, "no such file")
 	})
 }

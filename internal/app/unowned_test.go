@@ -8,6 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"orderconsumer/internal/settings"
 )
 
 // The leader of the group is told that its topics do not exist; by the time
@@ -20,7 +22,7 @@ func TestPartitionsThatTheLeaderDidNotSeeFindAReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	s := newShop(t, func(s *ConsumerSettings) { s.Kafka.Brokers = cluster.ListenAddrs() })
+	s := newShop(t, func(s *settings.Consumer) { s.Kafka.Brokers = cluster.ListenAddrs() })
 	s.stocked(map[string]int64{"apple": 100})
 	s.sendMessages(s.orders(0, 5, "apple")...)
 

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/testkit"
 )
 
@@ -24,7 +24,7 @@ func realWorld(t *testing.T, measure Measurer, options ...func(*Config)) *World 
 	t.Cleanup(cancel)
 	cfg := Config{
 		Servers: Servers{
-			Kafka:       app.KafkaSettings{Brokers: strings.Split(os.Getenv("KAFKA_BROKERS"), ",")},
+			Kafka:       settings.Kafka{Brokers: strings.Split(os.Getenv("KAFKA_BROKERS"), ",")},
 			RedisURL:    strings.Split(os.Getenv("REDIS_URL"), ",")[0],
 			DatabaseURL: os.Getenv("DATABASE_URL"),
 		},

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"orderconsumer/internal/app"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/testkit"
 	"orderconsumer/internal/workload"
 )
@@ -58,7 +58,7 @@ func TestGeneratedOrdersCarryTheTimeAtWhichTheyWereDue(t *testing.T) {
 	start := time.Now().Add(-time.Minute)
 	spec := Spec{
 		Way: WayGenerate, Topic: topic,
-		Servers: Servers{Kafka: app.KafkaSettings{Brokers: servers.Brokers}},
+		Servers: Servers{Kafka: settings.Kafka{Brokers: servers.Brokers}},
 		Load:    workload.Config{Orders: orders, Goods: 10, Seed: 1},
 		Latency: Latency{Rate: rate, Start: start},
 	}

@@ -8,9 +8,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/instance"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock/ledger"
 )
 
@@ -31,9 +32,9 @@ func (m *measurement) ours(ctx context.Context) (Run, error) {
 // fleet is the instances of one measurement.
 type fleet struct {
 	*measurement
-	settings  app.ConsumerSettings
+	settings  settings.Consumer
 	client    *kafka.Client
-	instances []*app.Instance
+	instances []*instance.Instance
 	counting  bool  // the clock runs
 	before    int64 // events that were settled before
 }
@@ -45,7 +46,7 @@ func (m *measurement) openFleet(ctx context.Context, onSettled func(order.Settle
 		return nil, err
 	}
 	instances := max(m.Ours.Instances, 1)
-	app.CollectRarely(instances)
+	instance.CollectRarely(instances)
 	f := &fleet{measurement: m, settings: settings}
 	defer func() {
 		if err != nil {
@@ -57,7 +58,7 @@ func (m *measurement) openFleet(ctx context.Context, onSettled func(order.Settle
 		return nil, err
 	}
 	for range instances {
-		i, err := app.OpenInstance(ctx, settings, app.Options{Log: m.log, OpenLedger: openLedger, OnSettled: onSettled})
+		i, err := instance.Open(ctx, settings, instance.Options{Log: m.log, OpenLedger: openLedger, OnSettled: onSettled})
 		if err != nil {
 			return nil, err
 		}
@@ -68,8 +69,8 @@ func (m *measurement) openFleet(ctx context.Context, onSettled func(order.Settle
 
 // settings are the program's defaults but for the servers, the names and what
 // the spec says.
-func (m *measurement) settings() (app.ConsumerSettings, error) {
-	settings, err := app.DefaultConsumerSettings()
+func (m *measurement) settings() (settings.Consumer, error) {
+	settings, err := settings.DefaultConsumer()
 	if err != nil {
 		return settings, err
 	}

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/instance"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/stock/cache"
 	cacheredis "orderconsumer/internal/stock/cache/redis"
@@ -82,7 +82,7 @@ func (q Queries) Run(ctx context.Context) (rows []QueryRow, err error) {
 		return nil, err
 	}
 	defer remove()
-	app.CollectRarely(1) // as the consumer does
+	instance.CollectRarely(1) // as the consumer does
 	q.processes, err = processesOf(Servers{RedisURL: q.RedisURL, DatabaseURL: q.DatabaseURL})
 	if err != nil {
 		return nil, err

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	"orderconsumer/internal/app"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 )
 
 // run has one spec measured, on a topic, a group and a database of its own.
@@ -69,7 +69,7 @@ func (w *World) topicsFor(ctx context.Context, spec *Spec, row Row) (remove func
 		return remove, err
 	}
 	spec.Topic = t.name
-	settings, err := app.DefaultConsumerSettings()
+	settings, err := settings.DefaultConsumer()
 	if err != nil {
 		return remove, err
 	}

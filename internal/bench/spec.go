@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"time"
 
-	"orderconsumer/internal/app"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/workload"
 )
 
@@ -33,7 +33,7 @@ const (
 
 // Servers are where a measurement runs.
 type Servers struct {
-	Kafka app.KafkaSettings
+	Kafka settings.Kafka
 	// RedisURL is one Redis: a quorum would cost all ways with a lock the same.
 	RedisURL    string
 	DatabaseURL string

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"orderconsumer/internal/app"
+	"orderconsumer/internal/settings"
 )
 
 // root is the repository, seen from here.
@@ -81,7 +82,7 @@ func TestComposeFile(t *testing.T) {
 
 func TestComposeServers(t *testing.T) {
 	t.Parallel()
-	project, defaults := load(t), settings(t)
+	project, defaults := load(t), byDefault(t)
 
 	t.Run("are where the programs look by default", func(t *testing.T) {
 		t.Parallel()
@@ -153,7 +154,7 @@ func TestComposeServers(t *testing.T) {
 
 func TestComposeConsumer(t *testing.T) {
 	t.Parallel()
-	consumer, defaults := load(t).Services["consumer"], settings(t)
+	consumer, defaults := load(t).Services["consumer"], byDefault(t)
 
 	t.Run("can be scaled", func(t *testing.T) {
 		t.Parallel()
@@ -258,10 +259,10 @@ func variable(t *testing.T, of *service, key string) string {
 	return value
 }
 
-// settings are what the consumer does when it is told nothing.
-func settings(t *testing.T) app.ConsumerSettings {
+// byDefault is what the consumer does when it is told nothing.
+func byDefault(t *testing.T) settings.Consumer {
 	t.Helper()
-	defaults, err := app.DefaultConsumerSettings()
+	defaults, err := settings.DefaultConsumer()
 	if err != nil {
 		t.Fatal(err)
 	}

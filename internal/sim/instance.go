@@ -10,8 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"orderconsumer/internal/app"
 	"orderconsumer/internal/crash"
+	product "orderconsumer/internal/instance" // an instance is one that is played, here
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/lock"
 	"orderconsumer/internal/order"
@@ -201,7 +201,7 @@ func (i *instance) newFlow() *order.Flow {
 	case i.world.plan.granting:
 		deps.Locker = granting{}
 	default:
-		deps.Locker = watchedLock{app.GoodsLocker{Locker: i.locker}, i.world.holders, i}
+		deps.Locker = watchedLock{product.GoodsLocker{Locker: i.locker}, i.world.holders, i}
 	}
 	return order.NewFlow(i.world.settings.FlowConfig(), deps)
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"orderconsumer/internal/app"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/workload"
 )
 
@@ -50,7 +50,7 @@ var retryAfter = []time.Duration{time.Second, 3 * time.Second, 8 * time.Second}
 // world is one seed's world.
 type world struct {
 	plan     *plan
-	settings app.ConsumerSettings
+	settings settings.Consumer
 	topics   order.Topics
 	log      *slog.Logger
 	reached  *Reached
@@ -205,7 +205,7 @@ func (w *world) play(ctx context.Context) error {
 
 // build makes the servers.
 func (w *world) build() (err error) {
-	w.settings, err = app.DefaultConsumerSettings()
+	w.settings, err = settings.DefaultConsumer()
 	if err != nil {
 		return err
 	}

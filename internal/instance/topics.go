@@ -1,0 +1,95 @@
+package instance
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"orderconsumer/internal/cli"
+	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
+)
+
+const (
+	// prepareTimeout bounds the creation of topics at the start.
+	prepareTimeout = 30 * time.Second
+)
+
+// Prepare creates the topics that are missing, and looks which are to be read. It
+// must come before Run: a member that joins before its topics exist is given nothing
+// to read.
+func (i *Instance) Prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	err := i.EnsureTopics(ctx)
+	if err != nil {
+		return err
+	}
+	return i.findFormerTiers(ctx)
+}
+
+// Migrate creates the tables, or brings them up to date.
+func (i *Instance) Migrate(ctx context.Context) error {
+	applied, err := i.ledger.Migrate(ctx)
+	if err != nil {
+		return &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: "consumer doctor"}
+	}
+	for _, name := range applied {
+		i.log.Info("migration applied", "migration", name)
+	}
+	return nil
+}
+
+// EnsureTopics creates the topics that are missing. The group calls it while the
+// instance runs, so it changes nothing of the instance.
+func (i *Instance) EnsureTopics(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	created, err := i.client.EnsureTopics(ctx, i.settings.TopicSpecs())
+	if err != nil {
+		return &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: "consumer doctor"}
+	}
+	for _, topic := range created {
+		i.log.Info("topic created", "topic", topic, "partitions", i.settings.Topics.Partitions)
+	}
+	return i.checkHorizon(ctx)
+}
+
+// checkHorizon holds the horizon against the topic as it is now, which may have
+// been created, or given another retention, since anybody looked.
+func (i *Instance) checkHorizon(ctx context.Context) error {
+	if i.settings.Dedup.Horizon == 0 {
+		return nil
+	}
+	input := i.settings.Group.Topic
+	topics, err := i.client.DescribeTopics(ctx, []string{input})
+	if err != nil {
+		return &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: "consumer doctor"}
+	}
+	err = i.settings.Dedup.CheckRetention(input, topics[input].Retention)
+	if err != nil {
+		return &cli.Failure{Code: cli.ExitUsage, Err: err, Try: settings.HorizonFix}
+	}
+	return nil
+}
+
+// findFormerTiers looks for retry topics of the group that the settings do not
+// name: after RETRY_AFTER was changed, events may still wait in them. They are
+// read like the others, and what fails again goes to the tiers of today.
+func (i *Instance) findFormerTiers(ctx context.Context) error {
+	names, err := i.client.TopicsWithPrefix(ctx, order.TierPrefix(i.settings.Group.Topic, i.settings.Group.Group))
+	if err != nil {
+		return &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: "consumer doctor"}
+	}
+	today := i.settings.Group.Topics().Consumed()
+	i.formerTiers = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(today, name) })
+	if len(i.formerTiers) > 0 {
+		i.log.Info("reading retry topics of former settings too", "topics", i.formerTiers)
+	}
+	return nil
+}
+
+// Consumed are the topics the group reads, those of former settings too once Prepare has found them.
+func (i *Instance) Consumed() []string {
+	return append(i.settings.Group.Topics().Consumed(), i.formerTiers...)
+}

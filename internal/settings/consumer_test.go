@@ -1,0 +1,56 @@
+package settings
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDefaultSettings(t *testing.T) {
+	t.Setenv("WORKERS", "9")
+	t.Setenv("KAFKA_BROKERS", "elsewhere:1")
+	s, err := DefaultConsumer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Flow.Workers != 3 || s.Kafka.Brokers[0] != "localhost:9092" || len(s.Group.RetryAfter) != 3 {
+		t.Errorf("the environment shows in the defaults: %+v", s)
+	}
+	if host, _, err := net.SplitHostPort(s.HTTP); err != nil || host != "localhost" {
+		t.Errorf("by default %s is served, not this machine alone (%v)", s.HTTP, err)
+	}
+	if err := s.Validate(); err != nil {
+		t.Errorf("the defaults are refused: %v", err)
+	}
+}
+
+func TestSettingsThatCannotWorkAreRefusedAllAtOnce(t *testing.T) {
+	t.Parallel()
+	s, err := DefaultConsumer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Flow.Workers = 0
+	s.Flow.MaxDeadRatio = 1.5
+	s.Member.DrainTimeout = time.Minute
+	s.Group.RetryAfter = []time.Duration{time.Second, time.Second}
+	err = s.Validate()
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, name := range []string{"workers", "max-dead-ratio", "drain-timeout", "retry-after"} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%q does not name %s", err, name)
+		}
+	}
+}
+
+func TestSettingsKafkaWouldNotTakeAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, legal := range map[string]bool{"orders": true, "a.B_c-9": true, "": false, "bad topic!": false, "a/b": false, strings.Repeat("x", 250): false} {
+		if legalTopic(name) != legal {
+			t.Errorf("topic %q: legal is %v", name, !legal)
+		}
+	}
+}
