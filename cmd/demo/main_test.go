@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"orderconsumer/internal/cli"
 	"os"
 	"strings"
 	"sync"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"orderconsumer/internal/cli"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

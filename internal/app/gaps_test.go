@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"orderconsumer/internal/doctor"
 	"orderconsumer/internal/instance"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
@@ -182,9 +183,9 @@ func TestDoctorLooksAtAGroupWhoseTopicsAreNotAllThere(t *testing.T) {
 	// As after RETRY_AFTER was changed: run creates what is missing, so this must
 	// not keep it from starting.
 	s.settings.Group.RetryAfter = []time.Duration{time.Second, time.Minute}
-	d := doctor{settings: s.settings, open: testkit.OpenLedger, program: "consumer", patience: checkTimeout, starting: true}
-	for _, f := range d.examine(t.Context()) {
-		if f.Status == statusFail {
+	d := doctor.Doctor{Settings: s.settings, Open: testkit.OpenLedger, Program: "consumer", Patience: doctor.CheckTimeout, Starting: true}
+	for _, f := range d.Examine(t.Context()) {
+		if f.Status == doctor.StatusFail {
 			t.Errorf("%s", f)
 		}
 	}

@@ -32,7 +32,7 @@ func (c *groupCommand) open(ctx context.Context, s *cli.Session) (*kafka.Client,
 	if err != nil {
 		return nil, cli.Usage("%w", err)
 	}
-	reach, cancel := context.WithTimeout(ctx, reachTimeout)
+	reach, cancel := context.WithTimeout(ctx, settings.ReachTimeout)
 	defer cancel()
 	_, err = client.Ping(reach)
 	if err != nil {

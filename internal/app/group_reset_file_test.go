@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"orderconsumer/internal/kafka"
+	"orderconsumer/internal/testkit"
 )
 
 func TestReadOffsets(t *testing.T) {
@@ -32,7 +33,7 @@ func TestReadOffsets(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", text, err, want)
 		}
 	}
-	counted := &countingReader{from: io.LimitReader(zeros{}, 1<<30)}
+	counted := &countingReader{from: io.LimitReader(testkit.Zeros{}, 1<<30)}
 	if _, err := readOffsets(counted); err == nil || !strings.Contains(err.Error(), "more than 16777216 bytes") || counted.n > 2*maxOffsetsFile {
 		t.Errorf("a file without end: got %v after %d bytes", err, counted.n)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"orderconsumer/internal/cli"
+	"orderconsumer/internal/doctor"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/settings"
 	"orderconsumer/internal/testkit"
@@ -55,13 +56,13 @@ func TestHorizonIsExaminedBeforeAConsumerRuns(t *testing.T) {
 	testkit.WantParts(t, got.stderr, "dedup-horizon 200h0m0s: topic "+p.topics.Input+" keeps its events for 168h0m0s", "raise DEDUP_HORIZON")
 
 	found := p.examine(cli.ExitFailed, "--dedup-horizon", "200h")
-	expect(t, found, checkHorizon, statusFail, "keeps its events for 168h0m0s", "raise DEDUP_HORIZON")
+	expect(t, found, doctor.CheckHorizon, doctor.StatusFail, "keeps its events for 168h0m0s", "raise DEDUP_HORIZON")
 	p.run("run", "--dedup-horizon", "200h").want(t, cli.ExitFailed)
 
 	found = p.examine(cli.ExitOK, "--dedup-horizon", "400h")
-	expect(t, found, checkHorizon, statusOK, "400h0m0s: "+p.topics.Input+" keeps events for 168h0m0s", "")
+	expect(t, found, doctor.CheckHorizon, doctor.StatusOK, "400h0m0s: "+p.topics.Input+" keeps events for 168h0m0s", "")
 	found = p.examine(cli.ExitOK)
-	expect(t, found, checkHorizon, statusOK, "every order is remembered", "")
+	expect(t, found, doctor.CheckHorizon, doctor.StatusOK, "every order is remembered", "")
 }
 
 func TestAnEventFromBeforeTheHorizonIsADeadLetter(t *testing.T) {

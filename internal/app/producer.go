@@ -4,15 +4,16 @@ import (
 	"io"
 
 	"orderconsumer/internal/cli"
+	"orderconsumer/internal/publish"
 )
 
 // producerCommands are the commands of the producer.
 type producerCommands struct {
-	Publish  publishCommand     `cmd:"" help:"Publish order events from a file or from standard input."`
-	Generate generateCommand    `cmd:"" help:"Make up a shop's orders and publish them."`
-	Redrive  redriveCommands    `cmd:"" help:"Look through a group's dead letters, and bring them back."`
-	Replay   replayCommands     `cmd:"" help:"Publish a part of a topic again: say first what that would do."`
-	Version  cli.VersionCommand `cmd:"" help:"Say which build this is."`
+	Publish  publish.Command         `cmd:"" help:"Publish order events from a file or from standard input."`
+	Generate publish.GenerateCommand `cmd:"" help:"Make up a shop's orders and publish them."`
+	Redrive  redriveCommands         `cmd:"" help:"Look through a group's dead letters, and bring them back."`
+	Replay   replayCommands          `cmd:"" help:"Publish a part of a topic again: say first what that would do."`
+	Version  cli.VersionCommand      `cmd:"" help:"Say which build this is."`
 }
 
 // ProducerProgram is the producer with its commands. The zero value is the one

@@ -17,6 +17,7 @@ import (
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/replay"
 	"orderconsumer/internal/stock"
+	"orderconsumer/internal/testkit"
 )
 
 // FuzzReadLevels holds that a file of levels is taken whole, as it would be
@@ -85,12 +86,12 @@ func checkMistakes(t *testing.T, text string) {
 func TestLevelsTakeBoundedMemory(t *testing.T) {
 	t.Parallel()
 	for name, begin := range map[string]string{"a line": "", "a quote": `"`} {
-		counted := &countingReader{from: io.MultiReader(strings.NewReader("apple,5\n"+begin), io.LimitReader(zeros{}, 1<<30))}
+		counted := &countingReader{from: io.MultiReader(strings.NewReader("apple,5\n"+begin), io.LimitReader(testkit.Zeros{}, 1<<30))}
 		_, err := readLevels(counted, stock.Set)
 		if err == nil || !strings.HasPrefix(err.Error(), "after line 1: more than ") {
 			t.Errorf("%s without end: got %v", name, err)
 		}
-		if counted.n > 2*maxRowBytes {
+		if counted.n > 2*maxRecordBytes {
 			t.Errorf("%s without end: %d bytes were read", name, counted.n)
 		}
 	}

@@ -239,7 +239,7 @@ func (c *readCounter) one() {
 		return
 	}
 	said, now := c.said.Load(), time.Now().UnixNano()
-	if now-said >= int64(lineEvery) && c.said.CompareAndSwap(said, now) {
+	if now-said >= int64(cli.LineEvery) && c.said.CompareAndSwap(said, now) {
 		c.session.Say("%d of %d %s", n, c.total, c.what)
 	}
 }

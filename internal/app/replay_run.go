@@ -258,7 +258,7 @@ func (j *replayJob) plan(ctx context.Context, answer *replayAnswer) (*replay.Pla
 		planner := replay.Planner{
 			Source: replay.NewSource(j.log(), j.ranges), Rules: j.rules(waiting), View: view, Settled: settled, Visit: answer.visit(),
 			Progress: func(scanned int64) {
-				if time.Since(said) >= lineEvery {
+				if time.Since(said) >= cli.LineEvery {
 					said = time.Now()
 					j.session.Say("%s: planned %d of %d", j.session.Name, scanned, total)
 				}

@@ -33,7 +33,7 @@ func newReplayTalk(s *cli.Session, o *replay.Object) *replayTalk {
 	if s.Stderr.Terminal {
 		t.bar = progressbar.NewOptions64(max(t.total, 1),
 			progressbar.OptionSetWriter(s.Stderr.Bar()),
-			progressbar.OptionSetWidth(barWidth),
+			progressbar.OptionSetWidth(cli.BarWidth),
 			progressbar.OptionSetPredictTime(false),
 			progressbar.OptionShowDescriptionAtLineEnd(),
 			progressbar.OptionUseANSICodes(true),
@@ -49,9 +49,9 @@ func (t *replayTalk) tell(r replay.Report) {
 	if r.Rest && r.Phase == replay.PhasePublishing && t.began.IsZero() {
 		t.began, t.first = time.Now(), r.Progress.Published
 	}
-	every := lineEvery
+	every := cli.LineEvery
 	if t.bar != nil {
-		every = barEvery
+		every = cli.BarEvery
 	}
 	if time.Since(t.said) < every {
 		return

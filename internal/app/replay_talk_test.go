@@ -21,12 +21,12 @@ func TestTimeLeftOfAReplay(t *testing.T) {
 			time.Sleep(after)
 			talk.tell(replay.Report{Phase: phase, Rest: stage == 3, Progress: replay.Progress{Stage: stage, Published: published}})
 		}
-		at(lineEvery, 0, 1, replay.PhasePublishing)
+		at(cli.LineEvery, 0, 1, replay.PhasePublishing)
 		at(30*time.Second, 1, 11, replay.PhasePublishing)
 		at(30*time.Second, 2, 111, replay.PhaseSettling)
 		at(time.Second, 3, 611, replay.PhasePublishing) // too soon to be said, and the beginning
 		at(4*time.Second, 3, 2_611, replay.PhasePublishing)
-		at(lineEvery, 3, 3_611, replay.PhaseSettling)
+		at(cli.LineEvery, 3, 3_611, replay.PhaseSettling)
 		talk.end()
 		want := "producer: replay r-1: published 1 of 10111; stage 1: publishing\n" +
 			"producer: replay r-1: published 11 of 10111; stage 2: publishing\n" +

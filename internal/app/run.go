@@ -10,6 +10,7 @@ import (
 
 	"orderconsumer/internal/cli"
 	"orderconsumer/internal/crash"
+	"orderconsumer/internal/doctor"
 	"orderconsumer/internal/instance"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
@@ -76,18 +77,18 @@ func (c *runCommand) examine(ctx context.Context, s *cli.Session, log *slog.Logg
 	if err != nil {
 		return cli.Usage("%w", err)
 	}
-	d := doctor{settings: c.Consumer, open: c.open, program: s.Name, patience: checkTimeout,
-		starting: true, migrates: c.Migrate}
-	found := d.examine(ctx)
+	d := doctor.Doctor{Settings: c.Consumer, Open: c.open, Program: s.Name, Patience: doctor.CheckTimeout,
+		Starting: true, Migrates: c.Migrate}
+	found := d.Examine(ctx)
 	for _, line := range found {
 		switch {
-		case line.Status == statusFail:
+		case line.Status == doctor.StatusFail:
 			s.Say("%s", line)
-		case line.Status == statusWarn && !line.Skipped:
+		case line.Status == doctor.StatusWarn && !line.Skipped:
 			log.Warn("something a consumer needs is not as it should be", "check", line.Name, "finding", line.What, "fix", line.Fix)
 		}
 	}
-	return conclude(found)
+	return doctor.Conclude(found)
 }
 
 // prepare makes sure that everything is there before the group is joined.

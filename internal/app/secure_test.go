@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"orderconsumer/internal/authority"
 	"orderconsumer/internal/cli"
+	"orderconsumer/internal/doctor"
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/settings"
 	cacheredis "orderconsumer/internal/stock/cache/redis"
@@ -140,23 +142,23 @@ func TestDoctorNamesWhatIsWrongWithTrust(t *testing.T) {
 		onServerOnly bool     // the embedded database asks for nothing, and the embedded Kafka calls what is denied missing
 	}{
 		{mistake: "wrong authority for Kafka", changed: map[string]string{"kafka-ca": another},
-			check: checkBrokers, what: "signed by unknown authority", fix: "set KAFKA_CA_FILE"},
+			check: doctor.CheckBrokers, what: "signed by unknown authority", fix: "set KAFKA_CA_FILE"},
 		{mistake: "no TLS to Kafka", changed: map[string]string{"kafka-ca": ""},
-			check: checkBrokers, what: "EOF", fix: "KAFKA_TLS=true"},
+			check: doctor.CheckBrokers, what: "EOF", fix: "KAFKA_TLS=true"},
 		{mistake: "no login to Kafka", changed: map[string]string{"kafka-sasl": "none", "kafka-user": ""},
-			check: checkBrokers, what: "EOF", fix: "set KAFKA_SASL"},
+			check: doctor.CheckBrokers, what: "EOF", fix: "set KAFKA_SASL"},
 		{mistake: "wrong password for Kafka, PLAIN", changed: map[string]string{"kafka-sasl": kafka.LoginPlain, "kafka-password-file": wrong},
-			check: checkBrokers, what: denied, fix: "KAFKA_PASSWORD_FILE"},
+			check: doctor.CheckBrokers, what: denied, fix: "KAFKA_PASSWORD_FILE"},
 		{mistake: "wrong password for Kafka, SCRAM", changed: map[string]string{"kafka-password-file": wrong},
-			check: checkBrokers, what: denied, fix: "KAFKA_PASSWORD_FILE"},
+			check: doctor.CheckBrokers, what: denied, fix: "KAFKA_PASSWORD_FILE"},
 		{mistake: "a user Kafka does not know", changed: map[string]string{"kafka-user": "nobody"},
-			check: checkBrokers, what: denied, fix: "KAFKA_USER (now nobody)"},
+			check: doctor.CheckBrokers, what: denied, fix: "KAFKA_USER (now nobody)"},
 		{mistake: "a user who may do nothing", changed: map[string]string{"kafka-user": testkit.Stranger},
-			check: checkTopics, what: "Topic Authorization Failed", fix: "kafka-acls.sh --bootstrap-server " + g.settings["kafka-brokers"] + " --list --principal User:" + testkit.Stranger, onServerOnly: true},
+			check: doctor.CheckTopics, what: "Topic Authorization Failed", fix: "kafka-acls.sh --bootstrap-server " + g.settings["kafka-brokers"] + " --list --principal User:" + testkit.Stranger, onServerOnly: true},
 		{mistake: "a password file that is not there", changed: map[string]string{"kafka-password-file": "/nowhere"},
-			check: checkBrokers, what: "read KAFKA_PASSWORD_FILE: open /nowhere", fix: "set KAFKA_BROKERS and what goes with it"},
+			check: doctor.CheckBrokers, what: "read KAFKA_PASSWORD_FILE: open /nowhere", fix: "set KAFKA_BROKERS and what goes with it"},
 		{mistake: "a certificate without its key", changed: map[string]string{"kafka-cert": g.servers.File(authority.ClientCert)},
-			check: checkBrokers, what: "KAFKA_CERT_FILE and KAFKA_KEY_FILE belong together", fix: "set KAFKA_BROKERS and what goes with it"},
+			check: doctor.CheckBrokers, what: "KAFKA_CERT_FILE and KAFKA_KEY_FILE belong together", fix: "set KAFKA_BROKERS and what goes with it"},
 		{mistake: "wrong authority for Redis", changed: map[string]string{"redis-ca": another},
 			check: redis, what: "signed by unknown authority", fix: "set REDIS_CA_FILE"},
 		{mistake: "no TLS to Redis", changed: map[string]string{"redis-ca": "", "redis-url": strings.ReplaceAll(g.settings["redis-url"], "rediss://", "redis://")},
@@ -164,13 +166,13 @@ func TestDoctorNamesWhatIsWrongWithTrust(t *testing.T) {
 		{mistake: "wrong password for Redis", changed: map[string]string{"redis-password-file": wrong},
 			check: redis, what: "WRONGPASS", fix: "REDIS_PASSWORD_FILE"},
 		{mistake: "a file for TLS and a URL without", changed: map[string]string{"redis-url": "redis://localhost:6379/0"},
-			check: checkRedis, what: "does not begin with rediss://", fix: "set REDIS_URL"},
+			check: doctor.CheckRedis, what: "does not begin with rediss://", fix: "set REDIS_URL"},
 		{mistake: "wrong authority for the database", changed: map[string]string{"database-ca": another},
-			check: checkDatabase, what: "signed by unknown authority", fix: "set DATABASE_CA_FILE", onServerOnly: true},
+			check: doctor.CheckDatabase, what: "signed by unknown authority", fix: "set DATABASE_CA_FILE", onServerOnly: true},
 		{mistake: "no TLS to the database", changed: map[string]string{"database-ca": ""},
-			check: checkDatabase, what: "Error 1045", fix: "REQUIRE SSL needs DATABASE_CA_FILE", onServerOnly: true},
+			check: doctor.CheckDatabase, what: "Error 1045", fix: "REQUIRE SSL needs DATABASE_CA_FILE", onServerOnly: true},
 		{mistake: "wrong password for the database", changed: map[string]string{"database-password-file": wrong},
-			check: checkDatabase, what: "Error 1045", fix: "DATABASE_PASSWORD_FILE", onServerOnly: true},
+			check: doctor.CheckDatabase, what: "Error 1045", fix: "DATABASE_PASSWORD_FILE", onServerOnly: true},
 	} {
 		if c.onServerOnly && !testkit.Real() {
 			continue
@@ -183,11 +185,11 @@ func TestDoctorNamesWhatIsWrongWithTrust(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			found := make(map[string]finding)
+			found := make(map[string]doctor.Finding)
 			for _, f := range whole.Checks {
 				found[f.Name] = f
 			}
-			expect(t, found, c.check, statusFail, c.what, c.fix)
+			expect(t, found, c.check, doctor.StatusFail, c.what, c.fix)
 			if strings.Contains(got.stdout+got.stderr, "canary") {
 				t.Errorf("a password is shown: %s%s", got.stdout, got.stderr)
 			}
@@ -202,7 +204,7 @@ func (g *guarded) redisCheck() string {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	return checkRedis + " " + u.Host
+	return doctor.CheckRedis + " " + u.Host
 }
 
 func TestDoctorWarnsOfWhatOthersMayRead(t *testing.T) {
@@ -251,7 +253,7 @@ func TestProducerNamesWhatIsWrongWithTrust(t *testing.T) {
 	}
 	for mistake, changed := range mistakes {
 		got := producing(t, append([]string{"generate", "--orders=1", "--topic=" + g.settings["topic"]}, g.args(changed, "kafka-")...)...)
-		got.expect(t, cli.ExitFailed, mistake)
+		testkit.WantParts(t, got.want(t, cli.ExitFailed).stderr, mistake)
 		g.keepsSecret(got)
 	}
 }
@@ -289,11 +291,10 @@ func TestAnExpiredCertificateIsNamed(t *testing.T) {
 			}
 			settings.Kafka.Brokers, settings.Kafka.Certificates.CA = []string{addr}, ca
 			settings.Redis.URLs, settings.Redis.Certificates.CA = []string{"rediss://" + addr}, ca
-			d := doctor{settings: settings, open: testkit.OpenLedger, program: "consumer", patience: checkTimeout}
-			var kafkaChart, redisChart chart
-			d.kafka(t.Context(), &kafkaChart)
-			d.redis(t.Context(), &redisChart)
-			for _, first := range []finding{kafkaChart.found[0], redisChart.found[0]} {
+			d := doctor.Doctor{Settings: settings, Open: testkit.OpenLedger, Program: "consumer", Patience: doctor.CheckTimeout}
+			found := d.Examine(t.Context())
+			for _, check := range []string{doctor.CheckBrokers, doctor.CheckRedis + " " + addr} {
+				first := findingOf(t, found, check)
 				if first.Unreachable || !strings.Contains(first.Fix, c.want) {
 					t.Errorf("got %+v, want a fix with %q", first, c.want)
 				}
@@ -369,4 +370,14 @@ func TestTheCacheBehindTLSAndPasswords(t *testing.T) {
 			}
 		})
 	}
+}
+
+// findingOf is what a check has found first.
+func findingOf(t *testing.T, found []doctor.Finding, check string) doctor.Finding {
+	t.Helper()
+	i := slices.IndexFunc(found, func(f doctor.Finding) bool { return f.Name == check })
+	if i < 0 {
+		t.Fatalf("no finding of %s: %+v", check, found)
+	}
+	return found[i]
 }

@@ -13,6 +13,12 @@ import (
 	"orderconsumer/internal/stock"
 )
 
+// csvMark is what some editors begin a file with: the byte order mark of UTF-8.
+const csvMark = "\xef\xbb\xbf"
+
+// maxRecordBytes is the longest line that is taken for a row.
+const maxRecordBytes = 64 << 10
+
 const (
 	// levelColumns: goods_id and num.
 	levelColumns = 2
@@ -26,9 +32,9 @@ const (
 func readLevels(in io.Reader, mode stock.Mode) ([]stock.Line, error) {
 	r := levelReader{mode: mode, seen: make(map[string]int)}
 	buffered := bufio.NewReader(in)
-	begin, _ := buffered.Peek(len(byteOrderMark))
-	if string(begin) == byteOrderMark {
-		_, _ = buffered.Discard(len(byteOrderMark)) // it was peeked at
+	begin, _ := buffered.Peek(len(csvMark))
+	if string(begin) == csvMark {
+		_, _ = buffered.Discard(len(csvMark)) // it was peeked at
 	}
 	r.input = &boundedRecords{from: buffered}
 	r.csv = csv.NewReader(r.input)
@@ -109,7 +115,7 @@ func (r *levelReader) lineOf(err error) int {
 }
 
 // errLongRecord: a line that does not end, or a quote that is not closed.
-var errLongRecord = fmt.Errorf("more than %d bytes in one line, or a quote that is not closed", maxRowBytes)
+var errLongRecord = fmt.Errorf("more than %d bytes in one line, or a quote that is not closed", maxRecordBytes)
 
 // boundedRecords gives up a record that is longer than any can be: the reader
 // of CSV would hold all of it.
@@ -121,7 +127,7 @@ type boundedRecords struct {
 // Read implements io.Reader. What is read ahead of the record counts, too, so a
 // record of exactly the limit may be refused; none that makes sense comes near.
 func (b *boundedRecords) Read(p []byte) (int, error) {
-	if b.taken >= maxRowBytes {
+	if b.taken >= maxRecordBytes {
 		return 0, errLongRecord
 	}
 	n, err := b.from.Read(p)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -67,6 +68,16 @@ func (b barWriter) Write(p []byte) (int, error) {
 	b.talker.drawn = true
 	return b.talker.to.Write(p)
 }
+
+// How progress is shown.
+const (
+	// BarEvery is how often a terminal's bar is drawn.
+	BarEvery = 100 * time.Millisecond
+	// LineEvery is how often a line is written where there is no terminal.
+	LineEvery = 2 * time.Second
+	// BarWidth leaves room for the numbers on a terminal of 80 columns.
+	BarWidth = 20
+)
 
 // OutputSettings say how a command gives its answer.
 type OutputSettings struct {

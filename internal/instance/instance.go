@@ -85,7 +85,7 @@ func Open(ctx context.Context, s settings.Consumer, o Options) (_ *Instance, err
 	if err != nil {
 		return nil, cli.Usage("%w", err)
 	}
-	i := &Instance{settings: s, options: o, log: o.Log, redisPool: s.RedisPool(OpenFilesLimit())}
+	i := &Instance{settings: s, options: o, log: o.Log, redisPool: s.RedisPool(settings.OpenFilesLimit())}
 	defer func() {
 		if err != nil {
 			i.Close()

@@ -4,9 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"orderconsumer/internal/kafka"
 )
+
+// ReachTimeout is how long Kafka may take to answer at first: long enough for
+// one broker of three to be down, short enough for a person to wait.
+const ReachTimeout = 5 * time.Second
 
 // Kafka says how the brokers are reached.
 type Kafka struct {

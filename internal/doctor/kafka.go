@@ -1,4 +1,4 @@
-package app
+package doctor
 
 import (
 	"context"
@@ -13,42 +13,42 @@ import (
 
 // Names of the checks of Kafka, in their order.
 const (
-	checkBrokers     = "kafka"
-	checkTopics      = "topics"
-	checkPartitions  = "partitions"
-	checkMessageSize = "message size"
-	checkReplication = "replication"
+	CheckBrokers     = "kafka"
+	CheckTopics      = "topics"
+	CheckPartitions  = "partitions"
+	CheckMessageSize = "message size"
+	CheckReplication = "replication"
 	checkCompaction  = "compaction"
-	checkHorizon     = "dedup horizon"
-	checkGroup       = "group"
-	checkOffsets     = "offsets"
+	CheckHorizon     = "dedup horizon"
+	CheckGroup       = "group"
+	CheckOffsets     = "offsets"
 )
 
 // kafka examines the brokers, the topics and the group.
-func (d doctor) kafka(ctx context.Context, c *chart) {
-	brokers := strings.Join(d.settings.Kafka.Brokers, ",")
-	client, err := d.settings.Kafka.Client("order-consumer-doctor")
+func (d Doctor) kafka(ctx context.Context, c *chart) {
+	brokers := strings.Join(d.Settings.Kafka.Brokers, ",")
+	client, err := d.Settings.Kafka.Client("order-consumer-doctor")
 	if err != nil {
-		c.note(finding{Name: checkBrokers, Status: statusFail, What: err.Error(), Fix: "set KAFKA_BROKERS and what goes with it"})
-		c.skip("it is not known how to reach the brokers", checkTopics, checkGroup)
+		c.note(Finding{Name: CheckBrokers, Status: StatusFail, What: err.Error(), Fix: "set KAFKA_BROKERS and what goes with it"})
+		c.skip("it is not known how to reach the brokers", CheckTopics, CheckGroup)
 		return
 	}
 	defer client.Close()
 	n, err := client.Ping(ctx)
 	if err != nil {
-		fix, there := d.settings.Kafka.Fix(err)
+		fix, there := d.Settings.Kafka.Fix(err)
 		what := "no broker answers at"
 		if there {
 			what = "no broker serves us at"
 		}
-		c.note(finding{Name: checkBrokers, Status: statusFail, Unreachable: !there,
+		c.note(Finding{Name: CheckBrokers, Status: StatusFail, Unreachable: !there,
 			What: fmt.Sprintf("%s %s: %s", what, brokers, reason(ctx, err)), Fix: fix})
-		c.skip(strings.TrimSuffix(what, " at"), checkTopics, checkGroup)
+		c.skip(strings.TrimSuffix(what, " at"), CheckTopics, CheckGroup)
 		return
 	}
-	c.ok(checkBrokers, "%s, reached through %s%s", cli.Counted(n, "broker"), brokers, d.settings.Kafka.Manner())
-	what, fix := d.settings.Kafka.Risk()
-	c.exposed(checkBrokers, what, fix)
+	c.ok(CheckBrokers, "%s, reached through %s%s", cli.Counted(n, "broker"), brokers, d.Settings.Kafka.Manner())
+	what, fix := d.Settings.Kafka.Risk()
+	c.exposed(CheckBrokers, what, fix)
 	d.topics(ctx, client, c)
 	d.group(ctx, client, c)
 }
@@ -58,11 +58,11 @@ func (d doctor) kafka(ctx context.Context, c *chart) {
 const advertised = "brokers send clients on to their advertised.listeners; make those reachable from here"
 
 // group examines the consumer group and its place in the log.
-func (d doctor) group(ctx context.Context, client *kafka.Client, c *chart) {
-	name := d.settings.Group.Group
+func (d Doctor) group(ctx context.Context, client *kafka.Client, c *chart) {
+	name := d.Settings.Group.Group
 	group, err := client.DescribeGroup(ctx, name)
 	if err != nil {
-		c.note(d.unanswered(checkGroup, reason(ctx, err), err))
+		c.note(d.unanswered(CheckGroup, reason(ctx, err), err))
 		return
 	}
 	idle, partitions := 0, 0
@@ -74,17 +74,17 @@ func (d doctor) group(ctx context.Context, client *kafka.Client, c *chart) {
 	}
 	switch {
 	case len(group.Members) == 0:
-		c.ok(checkGroup, "%s has no members (%s)", name, strings.ToLower(group.State))
+		c.ok(CheckGroup, "%s has no members (%s)", name, strings.ToLower(group.State))
 	case idle > 0 && group.State == "Stable":
-		c.note(finding{Name: checkGroup, Status: statusWarn,
+		c.note(Finding{Name: CheckGroup, Status: StatusWarn,
 			What: fmt.Sprintf("%d of the %d members of %s have nothing to do", idle, len(group.Members), name),
 			Fix:  "run fewer instances, or create topics with more partitions (TOPIC_PARTITIONS)"})
 	default:
-		c.ok(checkGroup, "%s has %s, which share %s (%s)", name,
+		c.ok(CheckGroup, "%s has %s, which share %s (%s)", name,
 			cli.Counted(len(group.Members), "member"), cli.Counted(partitions, "partition"), strings.ToLower(group.State))
 	}
 	if group.State == "Dead" {
-		c.ok(checkOffsets, "%s has settled nothing yet", name)
+		c.ok(CheckOffsets, "%s has settled nothing yet", name)
 		return
 	}
 	d.offsets(ctx, client, c)
@@ -93,29 +93,29 @@ func (d doctor) group(ctx context.Context, client *kafka.Client, c *chart) {
 // unanswered is the finding of a question about the group that the brokers did
 // not answer. A cluster that is busy with itself, as a fresh one is with its
 // first group, is no reason not to start: the consumer waits for it.
-func (d doctor) unanswered(check, what string, err error) finding {
-	f := finding{Name: check, Status: statusFail, Unreachable: true, What: what, Fix: advertised}
+func (d Doctor) unanswered(check, what string, err error) Finding {
+	f := Finding{Name: check, Status: StatusFail, Unreachable: true, What: what, Fix: advertised}
 	switch {
 	case kafka.Busy(err):
-		f.Status, f.Unreachable, f.Fix = statusWarn, false, "look again in a few seconds"
+		f.Status, f.Unreachable, f.Fix = StatusWarn, false, "look again in a few seconds"
 	case kafka.Denied(err):
-		f.Unreachable, f.Fix = false, d.settings.Kafka.Grant()
+		f.Unreachable, f.Fix = false, d.Settings.Kafka.Grant()
 	}
 	return f
 }
 
 // offsets looks for events that were removed before the group has read them.
-func (d doctor) offsets(ctx context.Context, client *kafka.Client, c *chart) {
-	topics := d.settings.Group.Topics().Consumed()
+func (d Doctor) offsets(ctx context.Context, client *kafka.Client, c *chart) {
+	topics := d.Settings.Group.Topics().Consumed()
 	found, err := client.Partitions(ctx, topics)
 	var positions []kafka.Position
 	if err == nil {
 		// What is missing has been told; run creates it.
 		topics = slices.DeleteFunc(topics, func(name string) bool { return len(found[name]) == 0 })
-		positions, err = client.Positions(ctx, d.settings.Group.Group, topics)
+		positions, err = client.Positions(ctx, d.Settings.Group.Group, topics)
 	}
 	if err != nil {
-		c.note(d.unanswered(checkOffsets, reason(ctx, err), err))
+		c.note(d.unanswered(CheckOffsets, reason(ctx, err), err))
 		return
 	}
 	lag := int64(0)
@@ -131,14 +131,14 @@ func (d doctor) offsets(ctx context.Context, client *kafka.Client, c *chart) {
 		}
 	}
 	if len(errs) == 0 {
-		c.ok(checkOffsets, "%s to be settled", cli.Counted(int(lag), "message"))
+		c.ok(CheckOffsets, "%s to be settled", cli.Counted(int(lag), "message"))
 		return
 	}
-	f := finding{Name: checkOffsets, Status: statusFail,
+	f := Finding{Name: CheckOffsets, Status: StatusFail,
 		What: "messages were removed before they were read: " + strings.ReplaceAll(errors.Join(errs...).Error(), "\n", ", "),
-		Fix:  fmt.Sprintf("find out which orders are missing, then start once with: %s run --accept-data-loss", d.program)}
-	if d.settings.Member.AcceptDataLoss {
-		f.Status = statusWarn
+		Fix:  fmt.Sprintf("find out which orders are missing, then start once with: %s run --accept-data-loss", d.Program)}
+	if d.Settings.Member.AcceptDataLoss {
+		f.Status = StatusWarn
 	}
 	c.note(f)
 }

@@ -1,4 +1,4 @@
-package app
+package publish
 
 import (
 	"fmt"
@@ -6,15 +6,8 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-)
 
-const (
-	// barEvery is how often a terminal's bar is drawn.
-	barEvery = 100 * time.Millisecond
-	// lineEvery is how often a line is written where there is no terminal.
-	lineEvery = 2 * time.Second
-	// barWidth leaves room for the numbers on a terminal of 80 columns.
-	barWidth = 20
+	"orderconsumer/internal/cli"
 )
 
 // progressTotal is how much there is to do, in bytes read or in events
@@ -27,12 +20,12 @@ type progressTotal struct {
 // showProgress tells a person how far it is until done is called: by a bar on
 // a terminal, by a line now and then elsewhere. Nothing is coloured.
 func (t *tally) showProgress(total progressTotal) (done func()) {
-	every := lineEvery
+	every := cli.LineEvery
 	show := func() { t.session.Say("%s", t.standing()) }
 	end := func() {}
 	if t.session.Stderr.Terminal {
 		bar := t.bar(total)
-		every = barEvery
+		every = cli.BarEvery
 		show = func() {
 			bar.Describe(t.standing())
 			_ = bar.Set64(t.reached(total)) // drawing fails where nobody looks
@@ -68,7 +61,7 @@ func (t *tally) bar(total progressTotal) *progressbar.ProgressBar {
 	}
 	return progressbar.NewOptions64(most,
 		progressbar.OptionSetWriter(t.session.Stderr.Bar()),
-		progressbar.OptionSetWidth(barWidth),
+		progressbar.OptionSetWidth(cli.BarWidth),
 		progressbar.OptionSetPredictTime(most > 0),
 		progressbar.OptionShowDescriptionAtLineEnd(),
 		progressbar.OptionUseANSICodes(true),

@@ -1,4 +1,4 @@
-package app
+package doctor
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 // Names of the checks of Redis, in their order. There is one of the first for
 // each server.
 const (
-	checkRedis = "redis"
-	checkLock  = "lock"
+	CheckRedis = "redis"
+	CheckLock  = "lock"
 )
 
 // redisTimeout bounds one question to Redis: more patient than the lock, which
@@ -24,20 +24,20 @@ const (
 const redisTimeout = 2 * time.Second
 
 // redis examines the servers of the lock.
-func (d doctor) redis(ctx context.Context, c *chart) {
-	if d.settings.Lock.Mode == settings.LockOff {
-		c.ok(checkRedis, "not used (the lock is off)")
+func (d Doctor) redis(ctx context.Context, c *chart) {
+	if d.Settings.Lock.Mode == settings.LockOff {
+		c.ok(CheckRedis, "not used (the lock is off)")
 		return
 	}
-	clients, err := d.settings.Redis.Clients(lock.ClientConfig{Name: "order-consumer-doctor", Timeout: redisTimeout})
+	clients, err := d.Settings.Redis.Clients(lock.ClientConfig{Name: "order-consumer-doctor", Timeout: redisTimeout})
 	if err != nil {
-		c.note(finding{Name: checkRedis, Status: statusFail, What: err.Error(),
+		c.note(Finding{Name: CheckRedis, Status: StatusFail, What: err.Error(),
 			Fix: "set REDIS_URL to one server, or to three or five independent ones, comma-separated, and what goes with it"})
-		c.skip("it is not known where Redis is", checkLock)
+		c.skip("it is not known where Redis is", CheckLock)
 		return
 	}
-	what, fix := d.settings.Redis.Risk()
-	c.exposed(checkRedis, what, fix)
+	what, fix := d.Settings.Redis.Risk()
+	c.exposed(CheckRedis, what, fix)
 	up := 0
 	for _, client := range clients {
 		defer client.Close() //nolint:errcheck // nothing is under way
@@ -48,10 +48,10 @@ func (d doctor) redis(ctx context.Context, c *chart) {
 	if up == len(clients) {
 		d.lock(ctx, clients, c)
 	} else {
-		c.skip("not every Redis answers", checkLock)
+		c.skip("not every Redis answers", CheckLock)
 	}
 	quorum := up > len(clients)/2
-	if d.starting && (quorum || d.settings.Lock.Mode != settings.LockRequired) {
+	if d.Starting && (quorum || d.Settings.Lock.Mode != settings.LockRequired) {
 		c.soften()
 	}
 }
@@ -61,14 +61,14 @@ func (d doctor) redis(ctx context.Context, c *chart) {
 func (c *chart) soften() {
 	for i := range c.found {
 		if c.found[i].Unreachable {
-			c.found[i].Status = statusWarn
+			c.found[i].Status = StatusWarn
 		}
 	}
 }
 
 // redisServer examines one server and reports whether it answers.
-func (d doctor) redisServer(ctx context.Context, client redis.UniversalClient, c *chart) bool {
-	name := checkRedis
+func (d Doctor) redisServer(ctx context.Context, client redis.UniversalClient, c *chart) bool {
+	name := CheckRedis
 	if one, ok := client.(*redis.Client); ok {
 		name += " " + one.Options().Addr
 	}
@@ -89,7 +89,7 @@ func (d doctor) redisServer(ctx context.Context, client redis.UniversalClient, c
 	}
 	err = client.Ping(ctx).Err()
 	if err != nil {
-		f := finding{Name: name, Status: statusFail, Unreachable: true,
+		f := Finding{Name: name, Status: StatusFail, Unreachable: true,
 			What: "does not serve us: " + reason(ctx, err), Fix: "wait until it has started, or look into its log"}
 		if denied(err) {
 			f.Unreachable, f.Fix = false, redisLogin
@@ -106,9 +106,9 @@ const redisLogin = "set REDIS_URL with the user it asks for (redis://user@host:p
 
 // redisAway is the finding of a server that gave no answer, which may be that we
 // do not speak in its way.
-func redisAway(ctx context.Context, name string, err error) finding {
-	f := finding{Name: name, Status: statusFail, Unreachable: true, What: "does not answer: " + reason(ctx, err), Fix: settings.StartServers("REDIS_URL")}
-	trust := settings.TrustFix(strings.TrimPrefix(name, checkRedis+" "), "REDIS_", err)
+func redisAway(ctx context.Context, name string, err error) Finding {
+	f := Finding{Name: name, Status: StatusFail, Unreachable: true, What: "does not answer: " + reason(ctx, err), Fix: settings.StartServers("REDIS_URL")}
+	trust := settings.TrustFix(strings.TrimPrefix(name, CheckRedis+" "), "REDIS_", err)
 	switch {
 	case trust != "":
 		f.Unreachable, f.Fix = false, trust
@@ -155,19 +155,19 @@ func redisVersion(ctx context.Context, client redis.UniversalClient) string {
 }
 
 // lock examines whether the servers together make a lock.
-func (d doctor) lock(ctx context.Context, clients []redis.UniversalClient, c *chart) {
+func (d Doctor) lock(ctx context.Context, clients []redis.UniversalClient, c *chart) {
 	warnings, err := lock.Verify(ctx, clients)
 	for _, warning := range warnings {
 		what, fix, _ := strings.Cut(warning, ": ")
-		c.note(finding{Name: checkLock, Status: statusWarn, What: what, Fix: fix})
+		c.note(Finding{Name: CheckLock, Status: StatusWarn, What: what, Fix: fix})
 	}
 	switch {
 	case err != nil:
-		c.note(finding{Name: checkLock, Status: statusFail, Unreachable: errors.Is(err, lock.ErrUnavailable),
+		c.note(Finding{Name: CheckLock, Status: StatusFail, Unreachable: errors.Is(err, lock.ErrUnavailable),
 			What: err.Error(), Fix: "set REDIS_URL to one master, or to three or five independent ones, comma-separated"})
 	case len(warnings) == 0 && len(clients) == 1:
-		c.ok(checkLock, "one master, which evicts nothing")
+		c.ok(CheckLock, "one master, which evicts nothing")
 	case len(warnings) == 0:
-		c.ok(checkLock, "%d independent masters, which evict nothing; %d of them are a quorum", len(clients), len(clients)/2+1)
+		c.ok(CheckLock, "%d independent masters, which evict nothing; %d of them are a quorum", len(clients), len(clients)/2+1)
 	}
 }

@@ -1,9 +1,8 @@
-package app
+package doctor
 
 import (
 	"testing"
 
-	"orderconsumer/internal/instance"
 	"orderconsumer/internal/settings"
 )
 
@@ -14,13 +13,13 @@ func TestOpenFilesAreHeldAgainstWhatIsWanted(t *testing.T) {
 		t.Fatal(err)
 	}
 	wanted := s.FilesWanted()
-	for limit, want := range map[uint64]status{12: statusFail, 23: statusFail, 24: statusWarn, 40: statusWarn, 128: statusOK, 1 << 63: statusOK} {
+	for limit, want := range map[uint64]Status{12: StatusFail, 23: StatusFail, 24: StatusWarn, 40: StatusWarn, 128: StatusOK, 1 << 63: StatusOK} {
 		got := filesFinding(limit, wanted)
-		if got.Status != want || (got.Fix == "") != (want == statusOK) {
+		if got.Status != want || (got.Fix == "") != (want == StatusOK) {
 			t.Errorf("%d files: %s, want %s", limit, got, want)
 		}
 	}
-	if limit, known := instance.OpenFilesLimit(); known && limit == 0 {
+	if limit, known := settings.OpenFilesLimit(); known && limit == 0 {
 		t.Error("no file may be open, and this is one")
 	}
 }

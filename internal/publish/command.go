@@ -1,4 +1,6 @@
-package app
+// Package publish is what producer publish and producer generate do: they read or make up order
+// events and publish them, and what is not delivered goes to a file, ready to be published.
+package publish
 
 import (
 	"context"
@@ -17,8 +19,8 @@ import (
 // standardInput is how a command line names it.
 const standardInput = "-"
 
-// publishCommand publishes the events of a file.
-type publishCommand struct {
+// Command publishes the events of a file.
+type Command struct {
 	File       string `short:"f" env:"PUBLISH_FILE" default:"-" help:"File to publish; - is standard input."`
 	Format     string `env:"PUBLISH_FORMAT" default:"auto" enum:"auto,jsonl,csv" help:"jsonl: one event a line, as the contract has it. csv: order_id,goods_id,num, a header line is recognised; the lines of one order must stand together, since a line that comes later finds its order published without it. auto: by the file's name, else by its first character."`
 	NoValidate bool   `aliases:"force" env:"PUBLISH_NO_VALIDATE" help:"Publish even lines that the consumer can only dead-letter; empty lines are skipped all the same. --force is another name for it. Both are for jsonl: they have no effect on csv."`
@@ -29,7 +31,7 @@ type publishCommand struct {
 }
 
 // Run implements a command.
-func (c *publishCommand) Run(ctx context.Context, s *cli.Session) error {
+func (c *Command) Run(ctx context.Context, s *cli.Session) error {
 	file, size, err := c.open(s)
 	if err != nil {
 		return err
@@ -57,7 +59,7 @@ func (c *publishCommand) Run(ctx context.Context, s *cli.Session) error {
 
 // conclude says how it went: to a person on standard error, to a program on
 // standard output.
-func (c *publishCommand) conclude(ctx context.Context, s *cli.Session, t *tally, r *eventReader) error {
+func (c *Command) conclude(ctx context.Context, s *cli.Session, t *tally, r *eventReader) error {
 	r.failed.close()
 	t.complaints.end()
 	if r.err != nil { // it is no file of events; nothing was published
@@ -79,7 +81,7 @@ func (c *publishCommand) conclude(ctx context.Context, s *cli.Session, t *tally,
 }
 
 // shortfall is the error when something was not delivered.
-func (c *publishCommand) shortfall(ctx context.Context, sum publishSummary, r *eventReader) error {
+func (c *Command) shortfall(ctx context.Context, sum publishSummary, r *eventReader) error {
 	if sum.Stopped {
 		f := &cli.Failure{
 			Code: cli.ExitFailed,
@@ -94,7 +96,7 @@ func (c *publishCommand) shortfall(ctx context.Context, sum publishSummary, r *e
 }
 
 // failedPath is where undelivered lines go.
-func (c *publishCommand) failedPath(format string) string {
+func (c *Command) failedPath(format string) string {
 	switch {
 	case c.Target.FailedFile != "":
 		return c.Target.FailedFile
@@ -106,7 +108,7 @@ func (c *publishCommand) failedPath(format string) string {
 }
 
 // open opens the input. Its size is zero when it is not known.
-func (c *publishCommand) open(s *cli.Session) (_ io.ReadCloser, size int64, _ error) {
+func (c *Command) open(s *cli.Session) (_ io.ReadCloser, size int64, _ error) {
 	if c.File == standardInput {
 		if file, ok := s.Stdin.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 			s.Say("%s: reading events from the terminal, one a line; Ctrl-D ends", s.Name)

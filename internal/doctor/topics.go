@@ -1,4 +1,4 @@
-package app
+package doctor
 
 import (
 	"context"
@@ -14,11 +14,11 @@ import (
 )
 
 // topics examines the topics of the group.
-func (d doctor) topics(ctx context.Context, client *kafka.Client, c *chart) {
-	topics := d.settings.Group.Topics()
+func (d Doctor) topics(ctx context.Context, client *kafka.Client, c *chart) {
+	topics := d.Settings.Group.Topics()
 	found, err := client.DescribeTopics(ctx, topics.All())
 	if err != nil {
-		c.note(d.unanswered(checkTopics, reason(ctx, err), err))
+		c.note(d.unanswered(CheckTopics, reason(ctx, err), err))
 		return
 	}
 	d.existence(topics, found, c)
@@ -35,7 +35,7 @@ func (d doctor) topics(ctx context.Context, client *kafka.Client, c *chart) {
 }
 
 // existence examines whether the topics are there and served.
-func (d doctor) existence(topics order.Topics, found map[string]kafka.Topic, c *chart) {
+func (d Doctor) existence(topics order.Topics, found map[string]kafka.Topic, c *chart) {
 	var missing, unserved []string
 	for _, name := range topics.All() {
 		topic, ok := found[name]
@@ -48,17 +48,17 @@ func (d doctor) existence(topics order.Topics, found map[string]kafka.Topic, c *
 	}
 	switch {
 	case len(unserved) > 0:
-		c.note(finding{Name: checkTopics, Status: statusFail,
+		c.note(Finding{Name: CheckTopics, Status: StatusFail,
 			What: "partitions without a leader: " + strings.Join(unserved, ", "),
 			Fix:  "start the brokers that hold them"})
-	case len(missing) > 0 && d.starting:
-		c.ok(checkTopics, "%d of %d are there, the others are going to be created", len(found), len(topics.All()))
+	case len(missing) > 0 && d.Starting:
+		c.ok(CheckTopics, "%d of %d are there, the others are going to be created", len(found), len(topics.All()))
 	case len(missing) > 0:
-		c.note(finding{Name: checkTopics, Status: statusFail,
+		c.note(Finding{Name: CheckTopics, Status: StatusFail,
 			What: "missing: " + strings.Join(missing, ", "),
-			Fix:  fmt.Sprintf("run: %s run (it creates them), or set ORDERS_TOPIC and ORDERS_GROUP", d.program)})
+			Fix:  fmt.Sprintf("run: %s run (it creates them), or set ORDERS_TOPIC and ORDERS_GROUP", d.Program)})
 	default:
-		c.ok(checkTopics, "all %d are there, %s has %s", len(found), topics.Input,
+		c.ok(CheckTopics, "all %d are there, %s has %s", len(found), topics.Input,
 			cli.Counted(found[topics.Input].Partitions, "partition"))
 	}
 }
@@ -75,10 +75,10 @@ func comparePartitions(topics order.Topics, input kafka.Topic, found map[string]
 		}
 	}
 	if len(unlike) == 0 {
-		c.ok(checkPartitions, "retry tiers have as many as %s, %d", input.Name, input.Partitions)
+		c.ok(CheckPartitions, "retry tiers have as many as %s, %d", input.Name, input.Partitions)
 		return
 	}
-	c.note(finding{Name: checkPartitions, Status: statusWarn,
+	c.note(Finding{Name: CheckPartitions, Status: StatusWarn,
 		What: fmt.Sprintf("%s has %d, %s", input.Name, input.Partitions, strings.Join(unlike, ", ")),
 		Fix:  fmt.Sprintf("kafka-topics.sh --alter --topic TOPIC --partitions %d", max(input.Partitions, mostPartitions(found)))})
 }
@@ -94,7 +94,7 @@ func mostPartitions(found map[string]kafka.Topic) int {
 
 // compareSizes looks for topics that would not take what failed: an event that
 // can be read and neither retried nor put aside holds up its partition for ever.
-func (d doctor) compareSizes(topics order.Topics, input kafka.Topic, found map[string]kafka.Topic, c *chart) {
+func (d Doctor) compareSizes(topics order.Topics, input kafka.Topic, found map[string]kafka.Topic, c *chart) {
 	var small []string
 	for _, name := range append(topics.Consumed()[1:], topics.Dead) {
 		topic, ok := found[name]
@@ -103,16 +103,16 @@ func (d doctor) compareSizes(topics order.Topics, input kafka.Topic, found map[s
 		}
 	}
 	if len(small) == 0 {
-		c.ok(checkMessageSize, "retry tiers and dead letters take what %s takes, %d bytes", input.Name, input.MaxMessageBytes)
+		c.ok(CheckMessageSize, "retry tiers and dead letters take what %s takes, %d bytes", input.Name, input.MaxMessageBytes)
 		return
 	}
-	c.note(finding{Name: checkMessageSize, Status: statusFail,
+	c.note(Finding{Name: CheckMessageSize, Status: StatusFail,
 		What: fmt.Sprintf("%s takes %d bytes, %s", input.Name, input.MaxMessageBytes, strings.Join(small, ", ")),
 		Fix:  d.alterTopic(fmt.Sprintf("max.message.bytes=%d", max(input.MaxMessageBytes, settings.MessageBytes)))})
 }
 
 // copies examines how many copies there are of every record.
-func (d doctor) copies(topics []kafka.Topic, c *chart) {
+func (d Doctor) copies(topics []kafka.Topic, c *chart) {
 	var single, stuck, thin []string
 	for _, topic := range topics {
 		switch {
@@ -125,22 +125,22 @@ func (d doctor) copies(topics []kafka.Topic, c *chart) {
 		}
 	}
 	if len(stuck) > 0 {
-		c.note(finding{Name: checkReplication, Status: statusFail,
+		c.note(Finding{Name: CheckReplication, Status: StatusFail,
 			What: "nothing can be written to " + strings.Join(stuck, ", "),
 			Fix:  d.alterTopic("min.insync.replicas=1") + ", or add replicas"})
 	}
 	if len(single) > 0 {
-		c.note(finding{Name: checkReplication, Status: statusWarn,
+		c.note(Finding{Name: CheckReplication, Status: StatusWarn,
 			What: "a lost disk is lost orders, there is one copy only of " + someOf(single, len(topics)),
 			Fix:  "on a cluster of three brokers create topics with TOPIC_REPLICATION=3"})
 	}
 	if len(thin) > 0 {
-		c.note(finding{Name: checkReplication, Status: statusWarn,
+		c.note(Finding{Name: CheckReplication, Status: StatusWarn,
 			What: "min.insync.replicas is 1, a record may be acknowledged with one copy, in " + someOf(thin, len(topics)),
 			Fix:  d.alterTopic("min.insync.replicas=2")})
 	}
 	if len(stuck)+len(single)+len(thin) == 0 {
-		c.ok(checkReplication, "at least %d copies of every record, %d before it is acknowledged",
+		c.ok(CheckReplication, "at least %d copies of every record, %d before it is acknowledged",
 			slices.MinFunc(topics, func(a, b kafka.Topic) int { return a.Replication - b.Replication }).Replication,
 			slices.MinFunc(topics, func(a, b kafka.Topic) int { return a.MinInSync - b.MinInSync }).MinInSync)
 	}
@@ -148,7 +148,7 @@ func (d doctor) copies(topics []kafka.Topic, c *chart) {
 
 // compaction looks for topics that forget: two events of one order have the same
 // key, and the first may be gone before it is read.
-func (d doctor) compaction(topics []kafka.Topic, c *chart) {
+func (d Doctor) compaction(topics []kafka.Topic, c *chart) {
 	var compacted []string
 	for _, topic := range topics {
 		if topic.Compacted {
@@ -156,34 +156,34 @@ func (d doctor) compaction(topics []kafka.Topic, c *chart) {
 		}
 	}
 	if len(compacted) > 0 {
-		c.note(finding{Name: checkCompaction, Status: statusWarn,
+		c.note(Finding{Name: checkCompaction, Status: StatusWarn,
 			What: "compacted topics forget an order's earlier events: " + strings.Join(compacted, ", "),
 			Fix:  d.alterTopic("cleanup.policy=delete")})
 	}
 }
 
 // horizon examines whether every event the topic still has is young enough.
-func (d doctor) horizon(input kafka.Topic, c *chart) {
-	s := d.settings.Dedup
+func (d Doctor) horizon(input kafka.Topic, c *chart) {
+	s := d.Settings.Dedup
 	err := s.CheckRetention(input.Name, input.Retention)
 	switch {
 	case err != nil:
-		c.note(finding{Name: checkHorizon, Status: statusFail, What: err.Error(), Fix: settings.HorizonFix})
+		c.note(Finding{Name: CheckHorizon, Status: StatusFail, What: err.Error(), Fix: settings.HorizonFix})
 	case s.Horizon == 0:
-		c.ok(checkHorizon, "none, every order is remembered")
+		c.ok(CheckHorizon, "none, every order is remembered")
 	case input.Retention == 0:
-		c.note(finding{Name: checkHorizon, Status: statusWarn,
+		c.note(Finding{Name: CheckHorizon, Status: StatusWarn,
 			What: fmt.Sprintf("%s does not tell how long it keeps events", input.Name),
 			Fix:  fmt.Sprintf("make sure that its retention.ms and %s together are at most %s", s.ReplayWindow, s.Horizon)})
 	default:
-		c.ok(checkHorizon, "%s: %s keeps events for %s, and they may come again for %s", s.Horizon, input.Name, input.Retention, s.ReplayWindow)
+		c.ok(CheckHorizon, "%s: %s keeps events for %s, and they may come again for %s", s.Horizon, input.Name, input.Retention, s.ReplayWindow)
 	}
 }
 
 // alterTopic is the command that changes a setting of a topic.
-func (d doctor) alterTopic(setting string) string {
+func (d Doctor) alterTopic(setting string) string {
 	return fmt.Sprintf("kafka-configs.sh --bootstrap-server %s --alter --entity-type topics --entity-name TOPIC --add-config %s",
-		d.settings.Kafka.Brokers[0], setting)
+		d.Settings.Kafka.Brokers[0], setting)
 }
 
 // someOf names topics, unless it is all of them.

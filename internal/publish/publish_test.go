@@ -1,4 +1,4 @@
-package app
+package publish
 
 import (
 	"fmt"
@@ -19,6 +19,7 @@ import (
 
 	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/settings"
 )
 
 // sorted returns the texts in order.
@@ -34,13 +35,13 @@ func TestPublishLines(t *testing.T) {
 		t.Parallel()
 		k := newKiosk(t)
 		odd := `{ "order_id" : 7, "type":"order.created",  "items":[{"num":"2","goods_id":421}], "note": "\u00e4" } `
-		file := k.file("orders.jsonl", byteOrderMark+create("A-1", "421", 2)+"\r\n\r\n  \n"+odd+"\n"+cancelOf("A-1"))
+		file := k.file("orders.jsonl", byteOrderMark+creates("A-1", "421", 2)+"\r\n\r\n  \n"+odd+"\n"+cancels("A-1"))
 		got := k.call("", "publish", "--file", file)
 		got.expect(t, cli.ExitOK, "published 3 to "+k.topic+", failed 0, ")
 		if got.stdout != "" {
 			t.Errorf("standard output: %q", got.stdout)
 		}
-		want := sorted(create("A-1", "421", 2), odd, cancelOf("A-1"))
+		want := sorted(creates("A-1", "421", 2), odd, cancels("A-1"))
 		if diff := cmp.Diff(want, k.values()); diff != "" {
 			t.Errorf("values (-want +got):\n%s", diff)
 		}
@@ -92,10 +93,10 @@ func TestPublishLines(t *testing.T) {
 		const orders = 3000
 		var text strings.Builder
 		for i := range orders {
-			fmt.Fprintln(&text, create(fmt.Sprint("A-", i), "421", 1))
+			fmt.Fprintln(&text, creates(fmt.Sprint("A-", i), "421", 1))
 		}
 		for i := range orders {
-			fmt.Fprintln(&text, cancelOf(fmt.Sprint("A-", i)))
+			fmt.Fprintln(&text, cancels(fmt.Sprint("A-", i)))
 		}
 		k.call(text.String(), "publish").expect(t, cli.ExitOK, fmt.Sprintf("published %d ", 2*orders))
 		created := make(map[string]bool)
@@ -138,7 +139,7 @@ func TestPublishInvalidLines(t *testing.T) {
 	t.Run("are kept byte for byte and the others are published", func(t *testing.T) {
 		t.Parallel()
 		k := newKiosk(t)
-		good := create("A-1", "421", 2)
+		good := creates("A-1", "421", 2)
 		got := k.call(good+"\n"+short+"\r\n"+cut, "publish", "-o", "json")
 		got.expect(t, cli.ExitFailed,
 			"line 2: schema_invalid at /items/0/num: got (masked), want 1..1000000000\n", "line 3: malformed_json: (masked) at byte 12\n",
@@ -198,8 +199,8 @@ func TestPublishInvalidLines(t *testing.T) {
 		t.Parallel()
 		k := newKiosk(t)
 		long := strings.Repeat("x", 3*maxLineBytes)
-		good := create("A-1", "421", 2)
-		got := k.call(good+"\n"+long+"\n"+cancelOf("A-1")+"\n"+long, "publish")
+		good := creates("A-1", "421", 2)
+		got := k.call(good+"\n"+long+"\n"+cancels("A-1")+"\n"+long, "publish")
 		got.expect(t, cli.ExitFailed, "line 2: too_large: more than 4194304 bytes", "line 4: too_large", "published 2 ", "failed 2 ")
 		if got, want := k.content(k.failures()), long+"\n"+long; got != want {
 			t.Errorf("failed file holds %d bytes, want %d", len(got), len(want))
@@ -221,7 +222,7 @@ func TestPublishInvalidLines(t *testing.T) {
 		k := newKiosk(t)
 		for _, path := range []string{k.folder, filepath.Join(k.folder, "nowhere", "x")} {
 			for _, command := range []string{"publish", "generate"} {
-				k.call(create("A-1", "421", 1)+"\n", command, "--failed-file", path).expect(t, cli.ExitUsage,
+				k.call(creates("A-1", "421", 1)+"\n", command, "--failed-file", path).expect(t, cli.ExitUsage,
 					"nothing was published: open "+path, "try: the same command with --failed-file ")
 			}
 		}
@@ -230,10 +231,10 @@ func TestPublishInvalidLines(t *testing.T) {
 			t.Fatal(err)
 		}
 		var said lockedBuffer
-		code := producerProgram().RunUnder(nil, []string{
+		code := program().RunUnder(nil, []string{
 			"publish", "--kafka-brokers", strings.Join(k.brokers, ","), "--topic", k.topic, "--file", nested,
 		}, cli.Streams{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &said})
-		answer{code: code, stderr: said.String()}.expect(t, cli.ExitUsage, "nothing was published: open "+nested+".failed.csv")
+		ending{code: code, stderr: said.String()}.expect(t, cli.ExitUsage, "nothing was published: open "+nested+".failed.csv")
 		if n := len(k.published()); n != 0 {
 			t.Errorf("%d messages were published", n)
 		}
@@ -242,7 +243,7 @@ func TestPublishInvalidLines(t *testing.T) {
 	t.Run("leave no file behind when there are none", func(t *testing.T) {
 		t.Parallel()
 		k := newKiosk(t)
-		k.call(create("A-1", "421", 1)+"\n", "publish").expect(t, cli.ExitOK)
+		k.call(creates("A-1", "421", 1)+"\n", "publish").expect(t, cli.ExitOK)
 		if _, err := os.Stat(k.failures()); !os.IsNotExist(err) {
 			t.Errorf("the failed file is there: %v", err)
 		}
@@ -252,7 +253,7 @@ func TestPublishInvalidLines(t *testing.T) {
 func TestPublishWhatIsNoFileOfEvents(t *testing.T) {
 	t.Parallel()
 	k := newKiosk(t)
-	array := k.file("orders.json", "\n[\n  "+create("A-1", "421", 2)+"\n]\n")
+	array := k.file("orders.json", "\n[\n  "+creates("A-1", "421", 2)+"\n]\n")
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -294,9 +295,9 @@ func TestPublishWithoutABroker(t *testing.T) {
 			}
 			k := &kiosk{t: t, folder: t.TempDir(), topic: "orders", brokers: []string{listener.Addr().String()}}
 			began := time.Now()
-			got := k.call(create("A-1", "421", 2), "publish")
+			got := k.call(creates("A-1", "421", 2), "publish")
 			got.expect(t, cli.ExitUnreachable, "no answer from Kafka at "+listener.Addr().String(), "try: scripts/servers up, and set KAFKA_BROKERS")
-			if took := time.Since(began); took > 2*reachTimeout {
+			if took := time.Since(began); took > 2*settings.ReachTimeout {
 				t.Errorf("it took %s", took)
 			}
 		})
@@ -307,7 +308,7 @@ func TestPublishToAMissingTopic(t *testing.T) {
 	t.Parallel()
 	k := newKiosk(t)
 	k.topic += "-2"
-	event := create("A-1", "421", 2)
+	event := creates("A-1", "421", 2)
 	k.call(event, "publish").expect(t, cli.ExitFailed, "topic "+k.topic+" at ", "does not exist",
 		"try: go run ./cmd/consumer run, which creates its topics, or this command with --create --partitions 12")
 	k.call(event, "publish", "--create", "--partitions", "5").expect(t, cli.ExitOK, "published 1 ")
@@ -342,7 +343,7 @@ func TestPublishWhenKafkaRefuses(t *testing.T) {
 		k.cluster.Fault(kfake.Fault{Keys: produce, Err: kerr.NotEnoughReplicas, Count: 12})
 		var want []string
 		for i := range 50 {
-			want = append(want, create(fmt.Sprint("A-", i), "421", 1))
+			want = append(want, creates(fmt.Sprint("A-", i), "421", 1))
 		}
 		got := k.call(strings.Join(want, "\n"), "publish")
 		got.expect(t, cli.ExitOK, "not confirmed, trying again for 30s", "confirmed, going on", "published 50 ")
@@ -357,7 +358,7 @@ func TestPublishWhenKafkaRefuses(t *testing.T) {
 		k.findTooLarge(`"order_id":"A-7"`)
 		var want []string
 		for i := range 100 {
-			want = append(want, create(fmt.Sprint("A-", i), "421", 1))
+			want = append(want, creates(fmt.Sprint("A-", i), "421", 1))
 		}
 		got := k.call(strings.Join(want, "\n"), "publish")
 		refused := want[7]
@@ -384,7 +385,7 @@ func TestPublishWhenKafkaRefuses(t *testing.T) {
 			if i%2 == 1 {
 				goods = "large"
 			}
-			fmt.Fprintln(&text, create(fmt.Sprint("A-", i), goods, 1))
+			fmt.Fprintln(&text, creates(fmt.Sprint("A-", i), goods, 1))
 		}
 		k.call(text.String(), "publish").expect(t, cli.ExitFailed, "published 30 ", "failed 30 ")
 		if n := len(k.published()); n != 30 {
@@ -398,7 +399,7 @@ func TestPublishWhenKafkaRefuses(t *testing.T) {
 		handle := k.cluster.Fault(kfake.Fault{Keys: produce, Err: kerr.TopicAuthorizationFailed, Count: -1})
 		text := ""
 		for i := range 300 {
-			text += create(fmt.Sprint("A-", i), "421", 1) + "\n"
+			text += creates(fmt.Sprint("A-", i), "421", 1) + "\n"
 		}
 		got := k.call(text, "publish")
 		got.expect(t, cli.ExitFailed, "giving up: 20 messages in a row were refused", "published 0 ", "300 of 300 events were not published")
@@ -416,7 +417,7 @@ func TestPublishWhenKafkaRefuses(t *testing.T) {
 		k.cluster.Fault(kfake.Fault{Keys: produce, Err: kerr.NotEnoughReplicas, Count: -1})
 		text := ""
 		for i := range 3 * batchMessages {
-			text += create(fmt.Sprint("A-", i), "421", 1) + "\n"
+			text += creates(fmt.Sprint("A-", i), "421", 1) + "\n"
 		}
 		file := k.file("orders.jsonl", text)
 		got := k.call("", "publish", "--file", file, "--timeout", "1s")
@@ -438,7 +439,7 @@ func TestPublishKeepsRequestsUnderWhatATopicTakesByDefault(t *testing.T) {
 		}
 		return true
 	}})
-	event := strings.TrimSuffix(create("A-1", "421", 2), "}") + `,"note":"` + strings.Repeat("x", 10_000) + `"}`
+	event := strings.TrimSuffix(creates("A-1", "421", 2), "}") + `,"note":"` + strings.Repeat("x", 10_000) + `"}`
 	k.call(strings.Repeat(event+"\n", 500), "publish").expect(t, cli.ExitOK, "published 500 ")
 	if n := largest.Load(); n > 1<<20 || n < batchBytes/2 {
 		t.Errorf("the largest request has %d bytes", n)
@@ -454,9 +455,9 @@ func TestPublishIsStopped(t *testing.T) {
 		signals := make(chan os.Signal, 2)
 		stdin, keys := io.Pipe()
 		defer keys.Close() // lets go of the goroutine that reads
-		answers := make(chan answer, 1)
+		answers := make(chan ending, 1)
 		go func() { answers <- k.callUnder(signals, stdin, "publish") }()
-		fmt.Fprintf(keys, "%s\nbad\n", create("A-1", "421", 2))
+		fmt.Fprintf(keys, "%s\nbad\n", creates("A-1", "421", 2))
 		k.untilPublished(1)
 		signals <- os.Interrupt
 		got := <-answers
@@ -468,11 +469,11 @@ func TestPublishIsStopped(t *testing.T) {
 		k := newKiosk(t)
 		text := ""
 		for i := range 1000 {
-			text += create(fmt.Sprint("A-", i), "421", 1) + "\n"
+			text += creates(fmt.Sprint("A-", i), "421", 1) + "\n"
 		}
 		file := k.file("orders.jsonl", text)
 		signals := make(chan os.Signal, 2)
-		answers := make(chan answer, 1)
+		answers := make(chan ending, 1)
 		go func() {
 			answers <- k.callUnder(signals, nil, "publish", "--file", file, "--rate", "50", "-o", "json")
 		}()
@@ -493,7 +494,7 @@ func TestPublishIsStopped(t *testing.T) {
 		signals := make(chan os.Signal, 2)
 		stdin, keys := io.Pipe()
 		defer keys.Close() // lets go of the goroutine that reads
-		answers := make(chan answer, 1)
+		answers := make(chan ending, 1)
 		go func() { answers <- k.callUnder(signals, stdin, "publish") }()
 		fmt.Fprint(keys, "A-1,421,1\nA-1,422,1\nA-2,421,1\n")
 		k.untilPublished(1)
@@ -510,8 +511,8 @@ func TestPublishIsStopped(t *testing.T) {
 		k := newFakeKiosk(t)
 		fault := k.cluster.Fault(kfake.Fault{Keys: produce, Err: kerr.NotEnoughReplicas, Count: -1})
 		signals := make(chan os.Signal, 2)
-		event := create("A-1", "421", 2)
-		answers := make(chan answer, 1)
+		event := creates("A-1", "421", 2)
+		answers := make(chan ending, 1)
 		go func() {
 			answers <- k.callUnder(signals, strings.NewReader(event), "publish", "--timeout", "10m")
 		}()
@@ -538,16 +539,16 @@ func TestPublishIsStopped(t *testing.T) {
 			return nil, nil, true
 		})
 		signals := make(chan os.Signal, 2)
-		answers := make(chan answer, 1)
+		answers := make(chan ending, 1)
 		go func() {
-			answers <- k.callUnder(signals, strings.NewReader(create("A-1", "421", 2)), "publish", "--timeout", "10m")
+			answers <- k.callUnder(signals, strings.NewReader(creates("A-1", "421", 2)), "publish", "--timeout", "10m")
 		}()
 		<-swallowed
 		began := time.Now()
 		signals <- os.Interrupt
 		signals <- os.Interrupt
 		got := <-answers
-		if took := time.Since(began); took > testTimeout { // and its --timeout is ten times that
+		if took := time.Since(began); took > patience { // and its --timeout is ten times that
 			t.Errorf("it took %s", took)
 		}
 		got.expect(t, cli.ExitFailed, "line 1: stopped by interrupt", "failed 1 ")

@@ -1,10 +1,11 @@
-package app
+package publish
 
 import (
 	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -101,20 +102,20 @@ func (k *kiosk) content(path string) string {
 func (k *kiosk) failures() string { return filepath.Join(k.folder, "failed") }
 
 // call runs the producer.
-func (k *kiosk) call(stdin, command string, args ...string) answer {
+func (k *kiosk) call(stdin, command string, args ...string) ending {
 	k.t.Helper()
 	return k.callUnder(nil, strings.NewReader(stdin), command, args...)
 }
 
-func (k *kiosk) callUnder(signals chan os.Signal, stdin io.Reader, command string, args ...string) answer {
+func (k *kiosk) callUnder(signals chan os.Signal, stdin io.Reader, command string, args ...string) ending {
 	k.t.Helper()
 	args = append([]string{
 		command, "--kafka-brokers", strings.Join(k.brokers, ","), "--topic", k.topic, "--failed-file", k.failures(),
 	}, args...)
 	var stdout bytes.Buffer
 	var stderr lockedBuffer
-	code := producerProgram().RunUnder(signals, args, cli.Streams{Stdin: stdin, Stdout: &stdout, Stderr: &stderr})
-	return answer{code: code, stdout: stdout.String(), stderr: stderr.String()}
+	code := program().RunUnder(signals, args, cli.Streams{Stdin: stdin, Stdout: &stdout, Stderr: &stderr})
+	return ending{code: code, stdout: stdout.String(), stderr: stderr.String()}
 }
 
 // lockedBuffer may be read while it is written to.
@@ -138,7 +139,7 @@ func (b *lockedBuffer) String() string {
 // published is all that stands in the topic, by partition and offset.
 func (k *kiosk) published() []order.Message {
 	k.t.Helper()
-	ctx, cancel := context.WithTimeout(k.t.Context(), testTimeout)
+	ctx, cancel := context.WithTimeout(k.t.Context(), patience)
 	defer cancel()
 	ranges, err := k.client.Ranges(ctx, k.topic)
 	if err != nil {
@@ -175,7 +176,7 @@ func (k *kiosk) values() []string {
 // untilPublished waits for n messages in the topic.
 func (k *kiosk) untilPublished(n int64) {
 	k.t.Helper()
-	for deadline := time.Now().Add(testTimeout); ; {
+	for deadline := time.Now().Add(patience); ; {
 		ranges, err := k.client.Ranges(k.t.Context(), k.topic)
 		if err != nil {
 			k.t.Fatal(err)
@@ -194,7 +195,7 @@ func (k *kiosk) untilPublished(n int64) {
 }
 
 // answered reads the object that a command has answered with.
-func answered[T any](t *testing.T, a answer) T {
+func answered[T any](t *testing.T, a ending) T {
 	t.Helper()
 	var object T
 	decoder := json.NewDecoder(strings.NewReader(a.stdout))
@@ -207,7 +208,7 @@ func answered[T any](t *testing.T, a answer) T {
 }
 
 // expect compares the code and looks for texts on standard error.
-func (a answer) expect(t *testing.T, code cli.Exit, said ...string) {
+func (a ending) expect(t *testing.T, code cli.Exit, said ...string) {
 	t.Helper()
 	if a.code != code {
 		t.Errorf("exit code %d, want %d", a.code, code)
@@ -220,4 +221,29 @@ func (a answer) expect(t *testing.T, code cli.Exit, said ...string) {
 	if t.Failed() {
 		t.Logf("standard error:\n%s", a.stderr)
 	}
+}
+
+// program is the producer with the commands of this package.
+func program() cli.Program {
+	return cli.Program{Name: "producer", Help: "Publishes.", Commands: &struct {
+		Publish  Command         `cmd:"" help:"Publish."`
+		Generate GenerateCommand `cmd:"" help:"Generate."`
+	}{}}
+}
+
+func creates(id string, goods string, num int) string {
+	return fmt.Sprintf(`{"event_id":"e-%s","type":"order.created","order_id":%q,"items":[{"goods_id":%q,"num":%d}]}`, id, id, goods, num)
+}
+
+func cancels(id string) string {
+	return fmt.Sprintf(`{"event_id":"c-%s","type":"order.cancelled","order_id":%q}`, id, id)
+}
+
+// patience ends a test that waits for something that does not come.
+const patience = 60 * time.Second
+
+// ending is what a command line came to.
+type ending struct {
+	code           cli.Exit
+	stdout, stderr string
 }

@@ -1,4 +1,4 @@
-package app
+package publish
 
 import (
 	"bytes"
@@ -21,7 +21,7 @@ const (
 // eventReader turns lines into messages. It belongs to the goroutine that
 // draws from events; what it knows may be read when that has ended.
 type eventReader struct {
-	cmd    *publishCommand
+	cmd    *Command
 	lines  *lineReader
 	tally  *tally
 	failed *failedFile

@@ -1,4 +1,4 @@
-package app
+package publish
 
 import (
 	"bufio"
@@ -12,8 +12,8 @@ import (
 	"orderconsumer/internal/workload"
 )
 
-// generateCommand makes up orders and publishes them.
-type generateCommand struct {
+// GenerateCommand makes up orders and publishes them.
+type GenerateCommand struct {
 	Orders        int     `env:"GENERATE_ORDERS" default:"10000" help:"Distinct orders."`
 	Goods         int     `env:"GENERATE_GOODS" default:"1000" help:"Distinct goods."`
 	Skew          float64 `env:"GENERATE_SKEW" default:"1.1" help:"How unevenly goods are wanted: the s of Zipf's law, 0 for all alike."`
@@ -41,7 +41,7 @@ type generateCommand struct {
 const seedsChosen = 1_000_000
 
 // Run implements a command.
-func (c *generateCommand) Run(ctx context.Context, s *cli.Session) error {
+func (c *GenerateCommand) Run(ctx context.Context, s *cli.Session) error {
 	shop, err := c.shop()
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (c *generateCommand) Run(ctx context.Context, s *cli.Session) error {
 }
 
 // shop is the workload that the flags describe.
-func (c *generateCommand) shop() (*workload.Workload, error) {
+func (c *GenerateCommand) shop() (*workload.Workload, error) {
 	switch {
 	case c.Print && c.Machine():
 		return nil, cli.Usage("--print and --output %s both want standard output", c.Output)
@@ -113,7 +113,7 @@ type generateSummary struct {
 }
 
 // publish publishes the whole workload.
-func (c *generateCommand) publish(ctx context.Context, s *cli.Session, shop *workload.Workload) error {
+func (c *GenerateCommand) publish(ctx context.Context, s *cli.Session, shop *workload.Workload) error {
 	target, err := c.Target.open(ctx, s)
 	if err != nil {
 		return err
@@ -154,7 +154,7 @@ func (c *generateCommand) publish(ctx context.Context, s *cli.Session, shop *wor
 }
 
 // shortfall is the error when not everything was published.
-func (c *generateCommand) shortfall(ctx context.Context, sum generateSummary, d *deliverer) error {
+func (c *GenerateCommand) shortfall(ctx context.Context, sum generateSummary, d *deliverer) error {
 	why := d.hopeless
 	if why == nil && ctx.Err() != nil {
 		why = context.Cause(ctx)
@@ -174,7 +174,7 @@ func (c *generateCommand) shortfall(ctx context.Context, sum generateSummary, d 
 }
 
 // parcels are the events on their way, until ctx ends.
-func (c *generateCommand) parcels(ctx context.Context, shop *workload.Workload) iter.Seq[parcel] {
+func (c *GenerateCommand) parcels(ctx context.Context, shop *workload.Workload) iter.Seq[parcel] {
 	return func(yield func(parcel) bool) {
 		for item := range shop.Events() {
 			message := c.Target.message(item.Event, item.Value)
@@ -186,7 +186,7 @@ func (c *generateCommand) parcels(ctx context.Context, shop *workload.Workload) 
 }
 
 // print writes the events for a file or for another program.
-func (c *generateCommand) print(ctx context.Context, s *cli.Session, shop *workload.Workload) error {
+func (c *GenerateCommand) print(ctx context.Context, s *cli.Session, shop *workload.Workload) error {
 	out := bufio.NewWriter(s.Stdout)
 	count := 0
 	for p := range limited(ctx, c.parcels(ctx, shop), c.Target.Rate) {

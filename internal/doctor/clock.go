@@ -1,4 +1,4 @@
-package app
+package doctor
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// checkClock is the name of the last check.
-const checkClock = "clock"
+// CheckClock is the name of the last check.
+const CheckClock = "clock"
 
 // clockTolerance is how far clocks may be apart. Retry delays and the times in
 // the records are off by as much; nothing counts on them being closer.
@@ -38,9 +38,9 @@ func (r clockReading) String() string {
 }
 
 // compareClocks makes one finding of all readings.
-func compareClocks(readings []clockReading) finding {
+func compareClocks(readings []clockReading) Finding {
 	if len(readings) == 0 {
-		return finding{Name: checkClock, Status: statusWarn, What: "no server told its time", Skipped: true}
+		return Finding{Name: CheckClock, Status: StatusWarn, What: "no server told its time", Skipped: true}
 	}
 	var servers, off []string
 	for _, r := range readings {
@@ -50,10 +50,10 @@ func compareClocks(readings []clockReading) finding {
 		}
 	}
 	if len(off) == 0 {
-		return finding{Name: checkClock, Status: statusOK,
+		return Finding{Name: CheckClock, Status: StatusOK,
 			What: fmt.Sprintf("within %s of %s", clockTolerance, strings.Join(servers, ", "))}
 	}
-	return finding{Name: checkClock, Status: statusWarn,
+	return Finding{Name: CheckClock, Status: StatusWarn,
 		What: "this machine is " + strings.Join(off, ", "),
 		Fix:  "synchronise the clocks of both machines (chrony, systemd-timesyncd)"}
 }

@@ -1,4 +1,4 @@
-package app
+package publish
 
 import (
 	"encoding/csv"
@@ -18,7 +18,7 @@ const maxStockShare = 1000
 
 // writeStock writes the first stock, and says what to do with it: an order for
 // goods that are not in the stock yet waits in the retry tiers.
-func (c *generateCommand) writeStock(s *cli.Session, expect workload.Expect) error {
+func (c *GenerateCommand) writeStock(s *cli.Session, expect workload.Expect) error {
 	file, err := os.Create(c.StockFile)
 	if err != nil {
 		return cli.Usage("%w", err)

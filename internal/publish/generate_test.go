@@ -1,4 +1,4 @@
-package app
+package publish
 
 import (
 	"bytes"
@@ -153,7 +153,7 @@ func TestGenerateIsStopped(t *testing.T) {
 		t.Parallel()
 		k := newKiosk(t)
 		signals := make(chan os.Signal, 2)
-		answers := make(chan answer, 1)
+		answers := make(chan ending, 1)
 		go func() {
 			answers <- k.callUnder(signals, nil, "generate", append([]string{"--rate", "50", "-o", "json"}, sampleFlags...)...)
 		}()

@@ -1,4 +1,4 @@
-package app
+package publish
 
 import (
 	"bytes"
@@ -24,12 +24,12 @@ func TestProgress(t *testing.T) {
 			var out bytes.Buffer
 			counts := newTally(&cli.Session{Name: "producer", Stderr: cli.NewTalker(&out)})
 			done := counts.showProgress(progressTotal{})
-			time.Sleep(lineEvery - time.Millisecond)
+			time.Sleep(cli.LineEvery - time.Millisecond)
 			counts.published.Add(300)
-			time.Sleep(lineEvery)
+			time.Sleep(cli.LineEvery)
 			counts.published.Add(100)
 			counts.invalid.Add(1)
-			time.Sleep(lineEvery)
+			time.Sleep(cli.LineEvery)
 			done()
 			done()
 			if got, want := out.String(), "published 300, 150/s\npublished 400, failed 1, 100/s\n"; got != want {

@@ -1,4 +1,4 @@
-package app
+package doctor
 
 import (
 	"context"
@@ -14,36 +14,36 @@ import (
 
 // Names of the checks of the database, in their order.
 const (
-	checkDatabase   = "database"
-	checkDurability = "durability"
-	checkMigrations = "migrations"
-	checkPrivileges = "privileges"
+	CheckDatabase   = "database"
+	CheckDurability = "durability"
+	CheckMigrations = "migrations"
+	CheckPrivileges = "privileges"
 )
 
 // database examines the database.
-func (d doctor) database(ctx context.Context, c *chart) {
-	target, err := d.settings.Database.Resolved()
+func (d Doctor) database(ctx context.Context, c *chart) {
+	target, err := d.Settings.Database.Resolved()
 	if err != nil {
-		c.note(finding{Name: checkDatabase, Status: statusFail, What: err.Error(), Fix: "set DATABASE_URL and DATABASE_PASSWORD_FILE"})
-		c.skip("it is not known where the database is", checkDurability, checkMigrations, checkPrivileges)
+		c.note(Finding{Name: CheckDatabase, Status: StatusFail, What: err.Error(), Fix: "set DATABASE_URL and DATABASE_PASSWORD_FILE"})
+		c.skip("it is not known where the database is", CheckDurability, CheckMigrations, CheckPrivileges)
 		return
 	}
-	l, err := d.open(ctx, target)
+	l, err := d.Open(ctx, target)
 	if err != nil {
-		c.note(finding{Name: checkDatabase, Status: statusFail, What: reason(ctx, err), Fix: settings.DatabaseFix(ctx, err),
+		c.note(Finding{Name: CheckDatabase, Status: StatusFail, What: reason(ctx, err), Fix: settings.DatabaseFix(ctx, err),
 			Unreachable: settings.DatabaseAway(ctx, err)})
-		c.skip("the database cannot be used", checkDurability, checkMigrations, checkPrivileges)
+		c.skip("the database cannot be used", CheckDurability, CheckMigrations, CheckPrivileges)
 		return
 	}
 	defer l.Close() //nolint:errcheck // nothing is under way
 	what, fix := settings.DatabaseRisk(target)
-	c.exposed(checkDatabase, what, fix)
+	c.exposed(CheckDatabase, what, fix)
 	d.databaseSettings(ctx, l, masked(target), c)
 	if d.migrations(ctx, l, c) {
 		privileges(ctx, l, c)
 		return
 	}
-	c.skip("there are migrations to apply first", checkPrivileges)
+	c.skip("there are migrations to apply first", CheckPrivileges)
 }
 
 // masked is a URL as it may be shown.
@@ -56,23 +56,23 @@ func masked(target string) string {
 }
 
 // databaseSettings examines what the server says about itself.
-func (d doctor) databaseSettings(ctx context.Context, l *ledger.Ledger, name string, c *chart) {
+func (d Doctor) databaseSettings(ctx context.Context, l *ledger.Ledger, name string, c *chart) {
 	s, err := l.Settings(ctx)
 	if err != nil {
-		c.note(finding{Name: checkDatabase, Status: statusFail, Unreachable: settings.DatabaseAway(ctx, err),
+		c.note(Finding{Name: CheckDatabase, Status: StatusFail, Unreachable: settings.DatabaseAway(ctx, err),
 			What: reason(ctx, err), Fix: "look into the log of the database server"})
-		c.skip("the database does not tell its settings", checkDurability)
+		c.skip("the database does not tell its settings", CheckDurability)
 		return
 	}
 	if s.RoundTrip > 0 {
-		c.clocks = append(c.clocks, clockReading{server: checkDatabase, offset: s.ClockOffset, trip: s.RoundTrip})
+		c.clocks = append(c.clocks, clockReading{server: CheckDatabase, offset: s.ClockOffset, trip: s.RoundTrip})
 	}
 	if s.ReadOnly {
-		c.note(finding{Name: checkDatabase, Status: statusFail,
+		c.note(Finding{Name: CheckDatabase, Status: StatusFail,
 			What: fmt.Sprintf("%s (%s %s) is read-only", name, s.Dialect, s.Version),
 			Fix:  "set DATABASE_URL to the primary server, or SET GLOBAL read_only = OFF there"})
 	} else {
-		c.ok(checkDatabase, "%s %s at %s", s.Dialect, s.Version, name)
+		c.ok(CheckDatabase, "%s %s at %s", s.Dialect, s.Version, name)
 	}
 	durability(s, c)
 }
@@ -91,35 +91,35 @@ func durability(s ledger.Settings, c *chart) {
 	}
 	switch {
 	case s.FlushLogAtCommit == "":
-		c.ok(checkDurability, "%s does not tell", s.Dialect)
+		c.ok(CheckDurability, "%s does not tell", s.Dialect)
 		return
 	case len(loose) == 0:
-		c.ok(checkDurability, "commits are on disk before they are answered")
+		c.ok(CheckDurability, "commits are on disk before they are answered")
 		return
 	}
-	c.note(finding{Name: checkDurability, Status: statusWarn,
+	c.note(Finding{Name: CheckDurability, Status: StatusWarn,
 		What: strings.Join(loose, ", ") + ": a crash of the server's machine loses orders",
 		Fix:  strings.Join(fix, "; ") + " (and in the server's configuration)"})
 }
 
 // migrations reports whether the tables are up to date.
-func (d doctor) migrations(ctx context.Context, l *ledger.Ledger, c *chart) bool {
+func (d Doctor) migrations(ctx context.Context, l *ledger.Ledger, c *chart) bool {
 	pending, err := l.Pending(ctx)
 	switch {
 	case err != nil:
-		c.note(finding{Name: checkMigrations, Status: statusFail, What: reason(ctx, err), Fix: settings.DatabaseFix(ctx, err),
+		c.note(Finding{Name: CheckMigrations, Status: StatusFail, What: reason(ctx, err), Fix: settings.DatabaseFix(ctx, err),
 			Unreachable: settings.DatabaseAway(ctx, err)})
 		return false
-	case len(pending) > 0 && d.migrates:
-		c.ok(checkMigrations, "%d to be applied now", len(pending))
+	case len(pending) > 0 && d.Migrates:
+		c.ok(CheckMigrations, "%d to be applied now", len(pending))
 		return false
 	case len(pending) > 0:
-		c.note(finding{Name: checkMigrations, Status: statusFail,
+		c.note(Finding{Name: CheckMigrations, Status: StatusFail,
 			What: fmt.Sprintf("%d not applied, the first is %s", len(pending), pending[0]),
-			Fix:  fmt.Sprintf("run: %s migrate", d.program)})
+			Fix:  fmt.Sprintf("run: %s migrate", d.Program)})
 		return false
 	default:
-		c.ok(checkMigrations, "none to apply")
+		c.ok(CheckMigrations, "none to apply")
 		return true
 	}
 }
@@ -137,9 +137,9 @@ func privileges(ctx context.Context, l *ledger.Ledger, c *chart) {
 		_, err = l.Movements(ctx, nobody)
 	}
 	if err != nil {
-		c.note(finding{Name: checkPrivileges, Status: statusFail, Unreachable: ctx.Err() != nil, What: reason(ctx, err),
+		c.note(Finding{Name: CheckPrivileges, Status: StatusFail, Unreachable: ctx.Err() != nil, What: reason(ctx, err),
 			Fix: settings.GrantOf(err)})
 		return
 	}
-	c.ok(checkPrivileges, "tables can be read, and levels locked")
+	c.ok(CheckPrivileges, "tables can be read, and levels locked")
 }

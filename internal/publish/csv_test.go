@@ -1,4 +1,4 @@
-package app
+package publish
 
 import (
 	"slices"
@@ -150,7 +150,7 @@ func TestFormats(t *testing.T) {
 		{"csv", "orders.jsonl", "{}", formatCSV},
 		{"jsonl", "orders.csv", "A-1,1,1", formatJSONL},
 	} {
-		r := &eventReader{cmd: &publishCommand{File: tt.file, Format: tt.flag}}
+		r := &eventReader{cmd: &Command{File: tt.file, Format: tt.flag}}
 		err := r.settleFormat([]byte(tt.first))
 		if err != nil || r.format != tt.want {
 			t.Errorf("%+v: got %q, %v", tt, r.format, err)
@@ -161,7 +161,7 @@ func TestFormats(t *testing.T) {
 func TestFailedFileIsNamedAfterItsInput(t *testing.T) {
 	t.Parallel()
 	var got []string
-	for _, c := range []publishCommand{
+	for _, c := range []Command{
 		{File: "-"}, {File: "a/orders.csv"}, {File: "-", Target: TargetSettings{FailedFile: "x"}},
 	} {
 		got = append(got, c.failedPath(formatCSV))

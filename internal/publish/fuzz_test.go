@@ -1,4 +1,4 @@
-package app
+package publish
 
 import (
 	"bytes"
@@ -12,11 +12,12 @@ import (
 
 	"orderconsumer/internal/cli"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/testkit"
 )
 
 // publishFile draws everything out of a file of events, as publishing it would,
 // and returns what would be published and what is kept for being corrected.
-func publishFile(tb testing.TB, text []byte, c publishCommand) (parcels []parcel, kept, said string, r *eventReader) {
+func publishFile(tb testing.TB, text []byte, c Command) (parcels []parcel, kept, said string, r *eventReader) {
 	tb.Helper()
 	var talk strings.Builder
 	s := &cli.Session{Name: "producer", Stderr: cli.NewTalker(&talk)}
@@ -57,7 +58,7 @@ func FuzzPublishFile(f *testing.F) {
 		if format != formatJSONL && format != formatCSV {
 			format = formatAuto
 		}
-		c := publishCommand{File: "events", Format: format, NoValidate: force}
+		c := Command{File: "events", Format: format, NoValidate: force}
 		c.Target.Topic, c.Target.FailedFile = "orders", filepath.Join(t.TempDir(), "failed")
 		parcels, kept, said, r := publishFile(t, text, c)
 		if r.err != nil {
@@ -131,8 +132,8 @@ func TestLinesWithoutEndTakeBoundedMemory(t *testing.T) {
 	t.Parallel()
 	s := &cli.Session{Name: "producer", Stderr: cli.NewTalker(io.Discard)}
 	tally := newTally(s)
-	endless := io.LimitReader(zeros{}, 200*maxLineBytes)
-	c := publishCommand{File: "events", Format: formatJSONL}
+	endless := io.LimitReader(testkit.Zeros{}, 200*maxLineBytes)
+	c := Command{File: "events", Format: formatJSONL}
 	c.Target.FailedFile = os.DevNull
 	r := &eventReader{cmd: &c, lines: readLines(t.Context(), endless, &tally.bytes), tally: tally, failed: &failedFile{}}
 	for range r.events() {
@@ -142,14 +143,4 @@ func TestLinesWithoutEndTakeBoundedMemory(t *testing.T) {
 	if tally.invalid.Load() != 1 || tally.bytes.Load() != 200*maxLineBytes || r.failed.err != nil {
 		t.Errorf("%d lines of %d bytes were refused, error %v", tally.invalid.Load(), tally.bytes.Load(), r.failed.err)
 	}
-}
-
-// zeros is a line that never ends.
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = '0'
-	}
-	return len(p), nil
 }

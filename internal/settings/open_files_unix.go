@@ -1,6 +1,6 @@
 //go:build unix
 
-package instance
+package settings
 
 import "golang.org/x/sys/unix"
 

@@ -1,4 +1,4 @@
-package app
+package publish
 
 import (
 	"context"
@@ -27,10 +27,6 @@ type TargetSettings struct {
 	Timeout    time.Duration   `env:"PUBLISH_TIMEOUT" default:"30s" help:"How long to try without anything being confirmed."`
 	FailedFile string          `type:"path" env:"PUBLISH_FAILED_FILE" help:"File that takes, byte for byte, what was not delivered; it is appended to. Default: the input's name and .failed.jsonl or .failed.csv."`
 }
-
-// reachTimeout is how long Kafka may take to answer at first: long enough for
-// one broker of three to be down, short enough for a person to wait.
-const reachTimeout = 5 * time.Second
 
 // target is a topic that is there.
 type target struct {
@@ -71,7 +67,7 @@ func (t *TargetSettings) checkFailedFile() error {
 
 // ensure finds the topic, or creates it.
 func (t *TargetSettings) ensure(ctx context.Context, client *kafka.Client) error {
-	reach, cancel := context.WithTimeout(ctx, reachTimeout)
+	reach, cancel := context.WithTimeout(ctx, settings.ReachTimeout)
 	found, err := client.Partitions(reach, []string{t.Topic})
 	if err == nil && len(found[t.Topic]) == 0 {
 		err = client.MaySee(reach, []string{t.Topic})
