@@ -1,5 +1,5 @@
 // Package app carries out the commands of the programs: consumer and producer. Only main
-// functions import it.
+// functions and tests import it.
 package app
 
 import (

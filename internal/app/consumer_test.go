@@ -106,7 +106,9 @@ func TestConsumerWithoutServers(t *testing.T) {
 		t.Parallel()
 		for _, command := range []string{"run", "doctor"} {
 			got := consume(t, "", append([]string{command, "--workers", "0"}, nowhere...)...).want(t, cli.ExitUsage)
-			testkit.WantParts(t, got.stderr, "workers: want 1 to 64, got 0")
+			if want := "consumer: workers: want 1 to 64, got 0\n"; !strings.HasPrefix(got.stderr, want) {
+				t.Errorf("%s says %q, want it to begin with %q", command, got.stderr, want)
+			}
 		}
 	})
 	t.Run("help names the environment of each setting, and is no error", func(t *testing.T) {

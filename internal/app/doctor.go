@@ -20,7 +20,7 @@ type doctorCommand struct {
 
 // Run implements a command.
 func (c *doctorCommand) Run(ctx context.Context, s *cli.Session) error {
-	err := c.Consumer.Validate()
+	err := c.Consumer.Check()
 	if err != nil {
 		return cli.Usage("%w", err)
 	}

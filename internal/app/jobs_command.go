@@ -34,7 +34,7 @@ type jobSettings struct {
 
 // connect opens the database.
 func (c *jobSettings) connect(ctx context.Context, s *cli.Session) (*ledger.Ledger, error) {
-	if err := c.Validate(); err != nil {
+	if err := c.Check(); err != nil {
 		return nil, cli.Usage("%w", err)
 	}
 	return databaseCommand{Database: c.Database, open: c.open}.connectMigrated(ctx, s)

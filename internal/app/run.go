@@ -73,7 +73,7 @@ func (c *runCommand) introduce(log *slog.Logger, name string) {
 // examine looks at everything before anything is begun: what fails ends the
 // program with the words of doctor, what is only worth a warning is logged.
 func (c *runCommand) examine(ctx context.Context, s *cli.Session, log *slog.Logger) error {
-	err := c.Consumer.Validate()
+	err := c.Consumer.Check()
 	if err != nil {
 		return cli.Usage("%w", err)
 	}

@@ -291,6 +291,7 @@ func TestAnExpiredCertificateIsNamed(t *testing.T) {
 			}
 			settings.Kafka.Brokers, settings.Kafka.Certificates.CA = []string{addr}, ca
 			settings.Redis.URLs, settings.Redis.Certificates.CA = []string{"rediss://" + addr}, ca
+			settings.Database.URL, settings.Cache.Mode = "mysql://nobody@127.0.0.1:1/none", "off"
 			d := doctor.Doctor{Settings: settings, Open: testkit.OpenLedger, Program: "consumer", Patience: doctor.CheckTimeout}
 			found := d.Examine(t.Context())
 			for _, check := range []string{doctor.CheckBrokers, doctor.CheckRedis + " " + addr} {

@@ -7,7 +7,7 @@ import (
 )
 
 // FuzzParseMoment holds that a moment lies where its text says: how long ago is
-// Counted exactly, or refused.
+// counted exactly, or refused.
 func FuzzParseMoment(f *testing.F) {
 	for _, text := range []string{
 		"2026-11-23T01:02:03Z", "2026-11-23 09:02", "15m", "3d", "1d12h30m ago", "300000d", "2562047h48m", "106751d24h", "-1d", "0000-01-01", "d", "0.5d",

@@ -31,7 +31,7 @@ type ending struct {
 	stdout, stderr string
 }
 
-// Try runs the trial program with args.
+// try runs the trial program with args.
 func try(t *testing.T, signals chan os.Signal, do func(context.Context, *Session) error, args ...string) ending {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -109,7 +109,7 @@ func TestProgramWithoutACommand(t *testing.T) {
 	t.Run("the version is an object when asked for", func(t *testing.T) {
 		t.Parallel()
 		got := try(t, nil, never, "version", "-o", "json")
-		var b build
+		var b Build
 		err := json.Unmarshal([]byte(got.stdout), &b)
 		if err != nil || b.Program != "trial" || b.Go == "" || got.code != ExitOK {
 			t.Errorf("got %+v, %v", got, err)

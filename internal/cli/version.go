@@ -11,8 +11,8 @@ type VersionCommand struct {
 	OutputSettings
 }
 
-// build is what the linker knows about the program.
-type build struct {
+// Build is what the linker knows about the program.
+type Build struct {
 	Program  string `json:"program"`
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`
@@ -21,8 +21,8 @@ type build struct {
 }
 
 // BuildOf reads what the Go tool has written into the binary.
-func BuildOf(name string) build {
-	b := build{Program: name, Version: "unknown"}
+func BuildOf(name string) Build {
+	b := Build{Program: name, Version: "unknown"}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b

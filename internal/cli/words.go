@@ -15,7 +15,7 @@ func Counted(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// Counted64 is counted for large numbers.
+// Counted64 is Counted for large numbers.
 func Counted64(n int64, thing string) string { return Counted(int(n), thing) }
 
 // Shown is an id as a person reads it on a terminal: as it is, unless it could

@@ -7,8 +7,8 @@ import (
 	"orderconsumer/internal/settings"
 )
 
-// checkOpenFiles is the name of the check.
-const checkOpenFiles = "open files"
+// CheckOpenFiles is the name of the check.
+const CheckOpenFiles = "open files"
 
 // files holds what the system lets this process have open against what it wants.
 // One that may have too few finds out at any connection, and what the client of a
@@ -21,7 +21,7 @@ func (d Doctor) files(_ context.Context, c *chart) {
 }
 
 func filesFinding(limit uint64, wanted int) Finding {
-	f := Finding{Name: checkOpenFiles, Status: StatusOK, What: fmt.Sprintf("at most %d, about %d are wanted", limit, wanted)}
+	f := Finding{Name: CheckOpenFiles, Status: StatusOK, What: fmt.Sprintf("at most %d, about %d are wanted", limit, wanted)}
 	enough := fmt.Sprintf("raise the limit: ulimit -n %d in the shell that starts it, LimitNOFILE of a service, --ulimit nofile of a container", max(1024, 2*wanted))
 	switch {
 	case limit < settings.FilesLeast:

@@ -18,7 +18,7 @@ const (
 	CheckPartitions  = "partitions"
 	CheckMessageSize = "message size"
 	CheckReplication = "replication"
-	checkCompaction  = "compaction"
+	CheckCompaction  = "compaction"
 	CheckHorizon     = "dedup horizon"
 	CheckGroup       = "group"
 	CheckOffsets     = "offsets"

@@ -67,7 +67,7 @@ func TestTopicsThatForgetOrAreNotServed(t *testing.T) {
 	}}
 	var c chart
 	d.compaction([]kafka.Topic{{Name: "orders", Compacted: true}, {Name: "dlq"}}, &c)
-	wantFinding(t, c.byName(), checkCompaction, StatusWarn, "events: orders", "cleanup.policy=delete")
+	wantFinding(t, c.byName(), CheckCompaction, StatusWarn, "events: orders", "cleanup.policy=delete")
 
 	d.existence(d.Settings.Group.Topics(), map[string]kafka.Topic{"orders": {Partitions: 12, Leaderless: 3}}, &c)
 	wantFinding(t, c.byName(), CheckTopics, StatusFail, "orders (3 of 12)", "start the brokers")

@@ -156,7 +156,7 @@ func (d Doctor) compaction(topics []kafka.Topic, c *chart) {
 		}
 	}
 	if len(compacted) > 0 {
-		c.note(Finding{Name: checkCompaction, Status: StatusWarn,
+		c.note(Finding{Name: CheckCompaction, Status: StatusWarn,
 			What: "compacted topics forget an order's earlier events: " + strings.Join(compacted, ", "),
 			Fix:  d.alterTopic("cleanup.policy=delete")})
 	}

@@ -25,11 +25,9 @@ import (
 	"orderconsumer/internal/web"
 )
 
-const (
-	// lagEvery is how often the lag is measured. It costs a request to the coordinator and
-	// two to each broker.
-	lagEvery = 5 * time.Second
-)
+// lagEvery is how often the lag is measured. It costs a request to the coordinator and
+// two to each broker.
+const lagEvery = 5 * time.Second
 
 // Options are what a program brings along besides its settings.
 type Options struct {
@@ -81,7 +79,7 @@ type Instance struct {
 
 // Open opens everything a consumer needs. Close gives it back.
 func Open(ctx context.Context, s settings.Consumer, o Options) (_ *Instance, err error) {
-	err = s.Validate()
+	err = s.Check()
 	if err != nil {
 		return nil, cli.Usage("%w", err)
 	}

@@ -10,10 +10,8 @@ import (
 	"orderconsumer/internal/settings"
 )
 
-const (
-	// prepareTimeout bounds the creation of topics at the start.
-	prepareTimeout = 30 * time.Second
-)
+// prepareTimeout bounds the creation of topics at the start.
+const prepareTimeout = 30 * time.Second
 
 // Prepare creates the topics that are missing, and looks which are to be read. It
 // must come before Run: a member that joins before its topics exist is given nothing

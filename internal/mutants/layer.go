@@ -31,6 +31,9 @@ const (
 	sqlite = "./internal/stock/ledger/sqlite"
 )
 
+// programs are the packages whose tests run whole programs and what they are made of.
+var programs = []string{"./internal/instance", "./internal/publish", app}
+
 // layers are the tests that may notice a bug, the cheapest first.
 func layers(b Bug) []layer {
 	packages := b.packages()
@@ -45,9 +48,9 @@ func layers(b Bug) []layer {
 	if b.Look != "" {
 		all = append(all, layer{name: system, packages: []string{app}, look: b.Look})
 	}
-	all = append(all, layer{name: system, packages: []string{"./contract"}}, layer{name: system, packages: []string{app}})
+	all = append(all, layer{name: system, packages: []string{"./contract"}}, layer{name: system, packages: programs})
 	if hasServers() {
-		all = append(all, layer{name: servers, packages: []string{app}, look: b.Look, real: true})
+		all = append(all, layer{name: servers, packages: programs, look: b.Look, real: true})
 	}
 	return all
 }

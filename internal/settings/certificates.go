@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// Certificates says whom TLS trusts and what we show of ourselves. There
+// Certificates say whom TLS trusts and what we show of ourselves. There
 // is one set for each kind of server.
 type Certificates struct {
 	CA       string `name:"ca" env:"CA_FILE" type:"path" help:"File with the certificate authorities to trust instead of this system's, PEM; implies TLS."`

@@ -28,7 +28,7 @@ func (s Group) Topics() order.Topics {
 	return order.NewTopics(s.Topic, s.Group, s.RetryAfter)
 }
 
-// Topics says how topics are created that do not exist.
+// Topics say how topics are created that do not exist.
 type Topics struct {
 	Partitions  int `env:"TOPIC_PARTITIONS" default:"12" help:"Partitions of topics that are created; the most instances that can share the work."`
 	Replication int `env:"TOPIC_REPLICATION" default:"1" help:"Replicas of topics that are created; 3 on a real cluster."`
@@ -108,7 +108,7 @@ func (s Dedup) CheckRetention(topic string, retention time.Duration) error {
 // HorizonFix is what to do about a horizon that is too short.
 const HorizonFix = "raise DEDUP_HORIZON, or unset it to remember every order; or shorten retention.ms of the topic or REPLAY_WINDOW"
 
-// Jobs says which jobs run beside the orders, and when.
+// Jobs say which jobs run beside the orders, and when.
 type Jobs struct {
 	Mode    string        `name:"jobs" env:"JOBS" default:"on" enum:"on,off" help:"on: this instance looks after the jobs below; of all that do, one at a time runs each. off: it does not."`
 	Audit   string        `name:"audit-schedule" env:"AUDIT_SCHEDULE" default:"0 3 * * *" help:"When every row is held against what is promised of it: a cron expression, in UTC. Empty: never."`
@@ -136,7 +136,7 @@ func (s Jobs) check() error {
 	return errors.Join(errs...)
 }
 
-// Consumer is all settings of a running consumer.
+// Consumer holds all settings of a running consumer.
 type Consumer struct {
 	Kafka    Kafka    `embed:""`
 	Redis    Redis    `embed:""`
@@ -175,8 +175,9 @@ func legalTopic(name string) bool {
 	return name != "" && len(name) <= maxTopicName && !illegal
 }
 
-// Validate refuses settings that cannot work, naming each with its reason.
-func (s Consumer) Validate() error {
+// Check refuses settings that cannot work, naming each with its reason. (It is not called Validate: kong would
+// call that by itself while it reads a command line, and put its own words before ours.)
+func (s Consumer) Check() error {
 	var errs []error
 	check := func(ok bool, format string, args ...any) {
 		if !ok {

@@ -20,7 +20,7 @@ func TestDefaultSettings(t *testing.T) {
 	if host, _, err := net.SplitHostPort(s.HTTP); err != nil || host != "localhost" {
 		t.Errorf("by default %s is served, not this machine alone (%v)", s.HTTP, err)
 	}
-	if err := s.Validate(); err != nil {
+	if err := s.Check(); err != nil {
 		t.Errorf("the defaults are refused: %v", err)
 	}
 }
@@ -35,7 +35,7 @@ func TestSettingsThatCannotWorkAreRefusedAllAtOnce(t *testing.T) {
 	s.Flow.MaxDeadRatio = 1.5
 	s.Member.DrainTimeout = time.Minute
 	s.Group.RetryAfter = []time.Duration{time.Second, time.Second}
-	err = s.Validate()
+	err = s.Check()
 	if err == nil {
 		t.Fatal("accepted")
 	}

@@ -26,7 +26,7 @@ func FuzzSettings(f *testing.F) {
 		if err != nil {
 			return
 		}
-		err = s.Validate()
+		err = s.Check()
 		client, clientErr := s.Kafka.Client("fuzz")
 		if clientErr == nil {
 			client.Close()

@@ -16,7 +16,7 @@ type Log struct {
 }
 
 // Payload says whether what is written to standard error repeats what
-// events say. Their zero value says no.
+// events say. Its zero value says no.
 type Payload struct {
 	Payloads string `name:"log-payloads" env:"LOG_PAYLOADS" default:"masked" enum:"masked,shown" help:"What the log says of events. masked: ids of orders and goods, and what is wrong where. shown: the values that are wrong, too."`
 }
@@ -24,7 +24,7 @@ type Payload struct {
 // payloadsShown is the setting of logs that repeat what events say.
 const payloadsShown = "shown"
 
-// Shown reports whether they are repeated.
+// Shown reports whether what events say is repeated.
 func (s Payload) Shown() bool { return s.Payloads == payloadsShown }
 
 // Logger writes to w, which is standard error: standard output is for data.

@@ -80,7 +80,7 @@ func (s *slot) passing(p crash.Point) bool {
 	return true
 }
 
-// instance is one consumer, wired as internal/app wires it, on the servers of
+// instance is one consumer, wired as internal/instance wires it, on the servers of
 // the world.
 type instance struct {
 	world *world
