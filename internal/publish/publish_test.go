@@ -441,8 +441,37 @@ func TestPublishKeepsRequestsUnderWhatATopicTakesByDefault(t *testing.T) {
 	}})
 	event := strings.TrimSuffix(creates("A-1", "421", 2), "}") + `,"note":"` + strings.Repeat("x", 10_000) + `"}`
 	k.call(strings.Repeat(event+"\n", 500), "publish").expect(t, cli.ExitOK, "published 500 ")
-	if n := largest.Load(); n > 1<<20 || n < batchBytes/2 {
+	if n := largest.Load(); n > 1<<20 || n < int64(len(event)) {
 		t.Errorf("the largest request has %d bytes", n)
+	}
+}
+
+// TestBatchesAreFullWhereThereIsEnough: what lies ready goes together, up to the bounds.
+func TestBatchesAreFullWhereThereIsEnough(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		size int
+		want []int
+	}{
+		"bounded by bytes":    {batchBytes / 10, []int{9, 9, 9, 3}},
+		"bounded by messages": {10, []int{batchMessages, batchMessages, 1}},
+	} {
+		parcels := 0
+		for _, n := range c.want {
+			parcels += n
+		}
+		ahead := make(chan parcel, parcels)
+		for range parcels {
+			ahead <- parcel{message: order.Message{Value: make([]byte, c.size)}}
+		}
+		close(ahead)
+		var got []int
+		for batch := range batches(ahead) {
+			got = append(got, len(batch))
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: batches of %v, want %v", name, got, c.want)
+		}
 	}
 }
 
