@@ -130,6 +130,7 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 	for i, t := range tasks {
 		requests[i] = t.request()
 	}
+	doubted := false // rows were found locked while a COMMIT was in doubt
 	for again, slow, n := 0, 0, 1; ; n++ {
 		begin := time.Now()
 		decisions, err := f.attempt(ctx, h, requests)
@@ -141,10 +142,16 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 			return nil, ctx.Err()
 		}
 		fate, why := Classify(err)
-		if f.inDoubt(tasks, err) && again+1 >= againMost && errors.Is(err, stock.ErrRowsLocked) {
+		switch doubt := f.inDoubt(tasks, err); {
+		case doubt && errors.Is(err, stock.ErrRowsLocked):
 			// A COMMIT that was not answered may be what holds the rows.
-			fate, why = Pause, DependencyDatabase
-			again = 0 // when it is known what became of it, locked rows count from there
+			doubted = true
+			if again+1 >= againMost {
+				fate, why = Pause, DependencyDatabase
+				again = 0
+			}
+		case doubted && !doubt:
+			again, doubted = 0, false // it is known what became of it: locked rows count from here
 		}
 		switch fate {
 		case Again:
