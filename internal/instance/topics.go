@@ -26,18 +26,6 @@ func (i *Instance) Prepare(ctx context.Context) error {
 	return i.findFormerTiers(ctx)
 }
 
-// Migrate creates the tables, or brings them up to date.
-func (i *Instance) Migrate(ctx context.Context) error {
-	applied, err := i.ledger.Migrate(ctx)
-	if err != nil {
-		return &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: "consumer doctor"}
-	}
-	for _, name := range applied {
-		i.log.Info("migration applied", "migration", name)
-	}
-	return nil
-}
-
 // EnsureTopics creates the topics that are missing. The group calls it while the
 // instance runs, so it changes nothing of the instance.
 func (i *Instance) EnsureTopics(ctx context.Context) error {
