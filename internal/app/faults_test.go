@@ -376,30 +376,3 @@ func (s *shop) stolen() {
 func escapeGlob(s string) string {
 	return strings.NewReplacer("[", `\[`, "*", `\*`, "?", `\?`).Replace(s)
 }
-
-func TestTooManyDeadLettersStopTheConsumer(t *testing.T) {
-	t.Parallel()
-	s := newShop(t, func(s *settings.Consumer) { s.Flow.MinDead = 10 })
-	for range 100 {
-		s.send("{broken")
-	}
-	i := s.open()
-	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
-	defer cancel()
-	err := i.Run(ctx, ctx)
-	if !errors.Is(err, order.ErrTooManyDead) {
-		t.Fatalf("run ended with %v", err)
-	}
-	positions, err := s.client.Positions(t.Context(), s.settings.Group.Group, []string{s.topics.Input})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead := int64(len(s.read(s.topics.Dead)))
-	committed := int64(0)
-	for _, p := range positions {
-		committed += p.End - p.First - p.Lag()
-	}
-	if committed > dead || committed == 100 {
-		t.Errorf("%d events committed, %d dead letters", committed, dead)
-	}
-}

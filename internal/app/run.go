@@ -47,7 +47,7 @@ func (c *runCommand) Run(take context.Context, s *cli.Session) error {
 		return err
 	}
 	i, err := instance.Open(take, c.Consumer,
-		instance.Options{Log: log, ShowPayloads: c.Log.Payload.Shown(), OpenLedger: c.open, Crash: plan.Hook()})
+		instance.Options{Log: log, ShowPayloads: c.Log.Payload.Shown(), OpenLedger: c.open, Crash: plan.Hook(), StayStopped: !c.ExitAtEnd})
 	if err != nil {
 		return err
 	}

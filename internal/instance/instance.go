@@ -44,6 +44,10 @@ type Options struct {
 	// OnSettled is told of every event that is settled, from many goroutines;
 	// may be nil. Benchmarks and tests listen.
 	OnSettled func(order.Settlement)
+	// StayStopped keeps the instance up, not ready and out of its group, when too many dead
+	// letters have stopped it. Ended, it would be started anew by whoever supervises it,
+	// and each start lets some more dead letters through before it stops.
+	StayStopped bool
 	// Crash is called at every point of the path; nil: nobody wants a crash.
 	Crash crash.Hook
 }
@@ -73,6 +77,7 @@ type Instance struct {
 	metrics   *telemetry.Metrics
 	health    *telemetry.Health
 	observer  *observer
+	breaker   *order.Breaker
 
 	formerTiers []string // retry topics of former settings; set by Prepare, and read by many from Run on
 }
@@ -83,7 +88,7 @@ func Open(ctx context.Context, s settings.Consumer, o Options) (_ *Instance, err
 	if err != nil {
 		return nil, cli.Usage("%w", err)
 	}
-	i := &Instance{settings: s, options: o, log: o.Log, redisPool: s.RedisPool(settings.OpenFilesLimit())}
+	i := &Instance{settings: s, options: o, log: o.Log, breaker: order.NewBreaker(s.BreakerConfig()), redisPool: s.RedisPool(settings.OpenFilesLimit())}
 	defer func() {
 		if err != nil {
 			i.Close()
@@ -226,7 +231,11 @@ func (i *Instance) Run(take, work context.Context) error {
 		defer stopTaking()
 		defer context.AfterFunc(around, stopTaking)()
 		defer context.AfterFunc(take, i.health.Drain)()
-		return i.consumer().Run(take, work)
+		err := i.consumer().Run(take, work)
+		if i.options.StayStopped && errors.Is(err, order.ErrTooManyDead) {
+			i.stayStopped(take, err)
+		}
+		return err
 	})
 	return group.Wait()
 }
@@ -285,6 +294,7 @@ func (i *Instance) newFlow() *order.Flow {
 		Ledger:    i.ledger,
 		Publisher: i.publisher,
 		Observer:  i.observer,
+		Breaker:   i.breaker,
 		Now:       time.Now,
 		Crash:     i.options.Crash,
 	}

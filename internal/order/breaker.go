@@ -17,9 +17,11 @@ type BreakerConfig struct {
 	MaxRatio float64
 }
 
-// breaker looks at the newest ends of events. It is asked before a batch's
-// dead letters are published, because they cannot be taken back.
-type breaker struct {
+// Breaker looks at the newest ends of events. It is asked before a batch's
+// dead letters are published, because they cannot be taken back. It outlives
+// flows: one that began anew with each rebalance would let some more dead letters
+// through with each, and the stop of one instance is a rebalance for the others.
+type Breaker struct {
 	cfg   BreakerConfig
 	mu    sync.Mutex
 	ring  []bool // true: dead
@@ -28,13 +30,17 @@ type breaker struct {
 	dead  int // of ring that is true
 }
 
-func newBreaker(cfg BreakerConfig) *breaker {
-	return &breaker{cfg: cfg, ring: make([]bool, max(cfg.Window, 1))}
+// NewBreaker returns a breaker that has seen nothing yet.
+func NewBreaker(cfg BreakerConfig) *Breaker {
+	return &Breaker{cfg: cfg, ring: make([]bool, max(cfg.Window, 1))}
 }
 
 // admit notes the ends of a batch's events and returns ErrTooManyDead when
-// they are too many dead letters.
-func (b *breaker) admit(dead []bool) error {
+// they are too many dead letters. waiting is how many events have been read that can
+// be used and have no end yet. While the window is not full they count as well: what
+// cannot be used has its end at once, what can be waits for its goods, so that the
+// first ends of an instance that begins beside others are mostly dead letters.
+func (b *Breaker) admit(dead []bool, waiting int) error {
 	if b.cfg.MaxRatio == 0 {
 		return nil
 	}
@@ -42,16 +48,17 @@ func (b *breaker) admit(dead []bool) error {
 	defer b.mu.Unlock()
 	for _, d := range dead {
 		b.note(d)
-		ratio := float64(b.dead) / float64(b.count)
+		seen := min(b.count+max(waiting, 0), max(len(b.ring), b.count))
+		ratio := float64(b.dead) / float64(seen)
 		if b.dead >= b.cfg.MinDead && ratio > b.cfg.MaxRatio {
 			return fmt.Errorf("%w: %d of the newest %d events (limit %.0f %%)",
-				ErrTooManyDead, b.dead, b.count, b.cfg.MaxRatio*100)
+				ErrTooManyDead, b.dead, seen, b.cfg.MaxRatio*100)
 		}
 	}
 	return nil
 }
 
-func (b *breaker) note(dead bool) {
+func (b *Breaker) note(dead bool) {
 	if b.count < len(b.ring) {
 		b.count++
 	} else if b.ring[b.next] {

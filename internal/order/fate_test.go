@@ -83,41 +83,51 @@ func TestBreaker(t *testing.T) {
 
 	t.Run("a few dead letters never stop it, whatever their share", func(t *testing.T) {
 		t.Parallel()
-		if err := newBreaker(cfg).admit(ends(9, 0)); err != nil {
+		if err := NewBreaker(cfg).admit(ends(9, 0), 0); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("many in a row do", func(t *testing.T) {
 		t.Parallel()
-		if err := newBreaker(cfg).admit(ends(10, 0)); !errors.Is(err, ErrTooManyDead) {
+		if err := NewBreaker(cfg).admit(ends(10, 0), 0); !errors.Is(err, ErrTooManyDead) {
 			t.Error(err)
 		}
 	})
 	t.Run("many among more that are well do not", func(t *testing.T) {
 		t.Parallel()
-		b := newBreaker(cfg)
+		b := NewBreaker(cfg)
 		for range 20 {
-			if err := b.admit(ends(0, 60)); err != nil {
+			if err := b.admit(ends(0, 60), 0); err != nil {
 				t.Fatal(err)
 			}
-			if err := b.admit(ends(40, 0)); err != nil {
+			if err := b.admit(ends(40, 0), 0); err != nil {
 				t.Fatal(err)
 			}
 		}
 	})
 	t.Run("only the newest count", func(t *testing.T) {
 		t.Parallel()
-		b := newBreaker(cfg)
-		if err := b.admit(ends(0, 1000)); err != nil {
+		b := NewBreaker(cfg)
+		if err := b.admit(ends(0, 1000), 0); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.admit(ends(60, 0)); !errors.Is(err, ErrTooManyDead) {
+		if err := b.admit(ends(60, 0), 0); !errors.Is(err, ErrTooManyDead) {
 			t.Error(err)
+		}
+	})
+	t.Run("many at first do not while more that can be used wait", func(t *testing.T) {
+		t.Parallel()
+		b := NewBreaker(cfg)
+		if err := b.admit(ends(20, 5), 75); err != nil {
+			t.Error(err)
+		}
+		if err := b.admit(ends(31, 0), 8000); !errors.Is(err, ErrTooManyDead) {
+			t.Errorf("more than half of the window: %v", err)
 		}
 	})
 	t.Run("zero switches it off", func(t *testing.T) {
 		t.Parallel()
-		if err := newBreaker(BreakerConfig{Window: 100, MinDead: 1}).admit(ends(100, 0)); err != nil {
+		if err := NewBreaker(BreakerConfig{Window: 100, MinDead: 1}).admit(ends(100, 0), 0); err != nil {
 			t.Error(err)
 		}
 	})

@@ -63,7 +63,7 @@ type Publisher interface {
 // ErrPublish wraps the error of a publication that was not confirmed.
 var ErrPublish = errors.New("publication not confirmed")
 
-// ErrTooManyDead stops the flow: so many events in a row would be
+// ErrTooManyDead stops the flow: so many of the newest events would be
 // dead-lettered that something is wrong with the program or its surroundings
 // and not with the events.
 var ErrTooManyDead = errors.New("too many dead letters")
@@ -90,7 +90,6 @@ type FlowConfig struct {
 	// Horizon is how old an event may be; an older one is a dead letter. Zero:
 	// any age, the ledger remembers every order.
 	Horizon time.Duration
-	Breaker BreakerConfig
 }
 
 // FlowDeps is what a flow works with.
@@ -99,6 +98,9 @@ type FlowDeps struct {
 	Locker    Locker // nil: no lock, the database's row locks alone
 	Publisher Publisher
 	Observer  Observer
+	// Breaker stops the flow at too many dead letters; it is shared by all flows of an
+	// instance, one after the other. Nil: nothing stops it.
+	Breaker *Breaker
 	// Now is the wall clock, which may jump: ages of events and times in messages
 	// come from it. What lasts is measured by the monotonic clock.
 	Now   func() time.Time
@@ -113,7 +115,6 @@ type Flow struct {
 	deps      FlowDeps
 	sched     *scheduler
 	settling  chan *batch // from workers to settlers
-	breaker   *breaker
 	pauses    pauses
 	calm      context.Context //nolint:containedctx // ends when a drain has taken long enough; nobody may wait for goods any more
 	hurry     context.CancelFunc
@@ -122,6 +123,7 @@ type Flow struct {
 	unlocking sync.WaitGroup // tenures that are being given back
 	busy      atomic.Int32   // workers that hold a batch
 	inFlight  atomic.Int64   // events submitted and not yet settled
+	usable    atomic.Int64   // those of them that can be used
 	doubts    atomic.Int32   // tasks of which a COMMIT was never answered
 }
 
@@ -134,8 +136,7 @@ func NewFlow(cfg FlowConfig, deps FlowDeps) *Flow {
 		cfg:      cfg,
 		deps:     deps,
 		sched:    newScheduler(cfg.Scheduler, time.Now),
-		settling: make(chan *batch, cfg.Workers),
-		breaker:  newBreaker(cfg.Breaker),
+		settling: make(chan *batch),
 		pauses:   pauses{observer: deps.Observer, down: make(map[string]bool)},
 		tenures:  newTenures(cfg.LockBudget),
 	}
@@ -146,9 +147,13 @@ func NewFlow(cfg FlowConfig, deps FlowDeps) *Flow {
 // the flow has been drained.
 func (f *Flow) Submit(ctx context.Context, m Message, marker Marker) error {
 	t := newTask(m, marker, f.deps.Now(), f.cfg.Horizon)
+	usable := t.fault == nil // the task is another's once it is submitted
 	err := f.sched.submit(ctx, t)
 	if err != nil {
 		return fmt.Errorf("submit %s/%d@%d: %w", m.Topic, m.Partition, m.Offset, err)
+	}
+	if usable {
+		f.usable.Add(1)
 	}
 	f.deps.Observer.InFlight(int(f.inFlight.Add(1)))
 	return nil

@@ -46,7 +46,7 @@ func (f *Flow) settleAll(ctx context.Context) error {
 // letter is confirmed is an order lost.
 func (f *Flow) settle(ctx context.Context, b *batch) error {
 	ends, messages := f.ends(b)
-	err := f.admit(ends)
+	usable, err := f.admit(ends)
 	if err != nil {
 		return err
 	}
@@ -64,16 +64,27 @@ func (f *Flow) settle(ctx context.Context, b *batch) error {
 		f.deps.Observer.Settled(ends[i].settlement)
 	}
 	f.sched.finish(b)
+	f.usable.Add(-usable)
 	f.deps.Observer.InFlight(int(f.inFlight.Add(-int64(len(ends)))))
 	return nil
 }
 
-func (f *Flow) admit(ends []end) error {
+// admit asks the breaker about the ends of a batch, and says how many of its events can
+// be used. Those of the batch that were abandoned have no end and count among what waits:
+// otherwise a batch whose wait for its goods a rebalance has cut short would be all dead
+// letters, which are not abandoned.
+func (f *Flow) admit(ends []end) (usable int64, err error) {
 	dead := make([]bool, len(ends))
 	for i := range ends {
 		dead[i] = ends[i].settlement.Outcome == SettledDead
+		if ends[i].task.fault == nil {
+			usable++
+		}
 	}
-	return f.breaker.admit(dead)
+	if f.deps.Breaker == nil {
+		return usable, nil
+	}
+	return usable, f.deps.Breaker.admit(dead, int(f.usable.Load()-usable))
 }
 
 // publish goes on until every message is confirmed or ctx ends. A message may
@@ -213,7 +224,8 @@ func (f *Flow) endOf(t *task) ([]Message, Settlement) {
 // tierFor is the tier for an event whose attempt has failed. One whose rows
 // somebody else holds goes through the last tier for as long as that lasts: nothing
 // is wrong with the order, and a COMMIT of it that hangs in the server may be what
-// holds them, so that a dead letter could be an order that is deducted.
+// holds them, so that a dead letter could be an order that is deducted. (Without any
+// tier its worker waits for them, see transact.)
 func (f *Flow) tierFor(attempt int, cause error) (Tier, bool) {
 	tier, ok := f.cfg.Topics.Next(attempt)
 	if tiers := f.cfg.Topics.Tiers; !ok && len(tiers) > 0 && errors.Is(cause, stock.ErrRowsLocked) {

@@ -1,6 +1,7 @@
 package order
 
 import (
+	"runtime/debug"
 	"time"
 
 	"orderconsumer/internal/stock"
@@ -36,10 +37,7 @@ type task struct {
 func newTask(m Message, marker Marker, now time.Time, horizon time.Duration) *task {
 	t := &task{message: m, marker: marker, since: time.Now()}
 	t.delivery = ParseDelivery(&t.message)
-	t.event, t.fault = Decode(&t.message)
-	if t.fault == nil {
-		t.fault = CheckHorizon(horizon, EventTime(&t.message, &t.delivery, &t.event), now)
-	}
+	t.read(Decode, now, horizon)
 	if t.fault != nil {
 		t.event.Lines = nil
 	}
@@ -48,6 +46,21 @@ func newTask(m Message, marker Marker, now time.Time, horizon time.Duration) *ta
 		t.bytes += len(m.Headers[i].Key) + len(m.Headers[i].Value)
 	}
 	return t
+}
+
+// read decodes the message, with a net: what comes from outside must not end the
+// process, which would read the same message again and end again, and after it each
+// instance that gets the partition.
+func (t *task) read(decode func(*Message) (Event, error), now time.Time, horizon time.Duration) {
+	defer func() {
+		if value := recover(); value != nil {
+			t.fault = &panicError{value: value, stack: debug.Stack()}
+		}
+	}()
+	t.event, t.fault = decode(&t.message)
+	if t.fault == nil {
+		t.fault = CheckHorizon(horizon, EventTime(&t.message, &t.delivery, &t.event), now)
+	}
 }
 
 // request is what the event asks of the stock.

@@ -155,7 +155,7 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 		}
 		switch fate {
 		case Again:
-			if again++; again >= againMost {
+			if again++; again >= againMost && !f.mustWait(tasks, err) {
 				return nil, err
 			}
 			f.deps.Observer.Retried(why)
@@ -177,6 +177,14 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 		}
 		h.renew(ctx)
 	}
+}
+
+// mustWait reports whether an order waits for locked rows where it is, for as long as that
+// lasts: there is no tier to wait in, and a dead letter could be an order that is deducted,
+// by a COMMIT that hangs in the server and holds them. A larger batch is halved first, so
+// that the others go on.
+func (f *Flow) mustWait(tasks []*task, err error) bool {
+	return len(tasks) == 1 && len(f.cfg.Topics.Tiers) == 0 && errors.Is(err, stock.ErrRowsLocked)
 }
 
 // inDoubt reports whether what became of tasks of this flow is known to nobody but the

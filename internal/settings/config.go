@@ -14,6 +14,9 @@ const (
 	// lookAhead is how many batches' worth of waiting orders is considered for
 	// one batch.
 	lookAhead = 4
+	// batchesPerWorker is how many batches there are for each worker at the most: the one
+	// it has in its hands and one whose outcomes are being published.
+	batchesPerWorker = 2
 	// gatherFor is longer than a transaction takes as a rule (10 to 20 ms), and not long
 	// for an order that has to wait for a batch in vain.
 	gatherFor = 50 * time.Millisecond
@@ -62,7 +65,7 @@ func (s Consumer) FlowConfig() order.FlowConfig {
 		Scheduler: order.SchedulerConfig{
 			MaxBatch:        s.Flow.BatchSize,
 			MaxBatchLines:   s.Flow.BatchLines,
-			MaxBatchBytes:   max(1, s.Flow.MaxWaitingBytes/s.Flow.Workers), // all batches together: as much as waits
+			MaxBatchBytes:   max(1, s.Flow.MaxWaitingBytes/(batchesPerWorker*s.Flow.Workers)), // all batches together: as much as waits
 			LookAhead:       lookAhead * s.Flow.BatchSize,
 			MaxWaiting:      s.Flow.MaxWaiting,
 			MaxWaitingBytes: s.Flow.MaxWaitingBytes,
@@ -73,10 +76,10 @@ func (s Consumer) FlowConfig() order.FlowConfig {
 		LockRequired:       s.Lock.Mode == LockRequired,
 		TransactionTimeout: s.Flow.TransactionTimeout,
 		Horizon:            s.Dedup.Horizon,
-		Breaker: order.BreakerConfig{
-			Window:   deadWindow,
-			MinDead:  s.Flow.MinDead,
-			MaxRatio: s.Flow.MaxDeadRatio,
-		},
 	}
+}
+
+// BreakerConfig says when an instance stops because of its dead letters.
+func (s *Consumer) BreakerConfig() order.BreakerConfig {
+	return order.BreakerConfig{Window: deadWindow, MinDead: s.Flow.MinDead, MaxRatio: s.Flow.MaxDeadRatio}
 }

@@ -57,8 +57,8 @@ type Flow struct {
 	MaxWaitingBytes    int           `env:"MAX_WAITING_BYTES" default:"33554432" help:"Most bytes of them, and of all that is being worked on."`
 	ClaimAfter         time.Duration `env:"CLAIM_AFTER" default:"200ms" help:"After this a waiting order keeps its goods from those behind it."`
 	TransactionTimeout time.Duration `env:"TRANSACTION_TIMEOUT" default:"15s" help:"A transaction that takes longer is given up and run again."`
-	MaxDeadRatio       float64       `env:"MAX_DEAD_RATIO" default:"0.5" help:"Share of dead letters among the newest thousand events at which the consumer stops; 0 never stops."`
-	MinDead            int           `env:"MIN_DEAD" default:"100" help:"Fewest dead letters that can stop the consumer."`
+	MaxDeadRatio       float64       `env:"MAX_DEAD_RATIO" default:"0.5" help:"Share of dead letters among the newest thousand events at which an instance stops: it leaves its group and stays up, not ready, until it is restarted; 0 never stops."`
+	MinDead            int           `env:"MIN_DEAD" default:"100" help:"Fewest dead letters that can stop an instance."`
 }
 
 // Member says how the group is joined and left.

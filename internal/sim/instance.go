@@ -98,10 +98,12 @@ type instance struct {
 	publisher *kafka.Publisher
 	redis     []redis.UniversalClient
 	locker    *lock.Locker
+	breaker   *order.Breaker
 }
 
 func newInstance(s *slot, name string) *instance {
-	i := &instance{world: s.world, slot: s, name: name, done: make(chan struct{})}
+	i := &instance{world: s.world, slot: s, name: name, done: make(chan struct{}),
+		breaker: order.NewBreaker(s.world.settings.BreakerConfig())}
 	i.take, i.stopTaking = context.WithCancel(context.Background())
 	i.work, i.giveUp = context.WithCancel(context.Background())
 	return i
@@ -193,6 +195,7 @@ func (i *instance) newFlow() *order.Flow {
 		Ledger:    session{i.world.database, i},
 		Publisher: i.publisher,
 		Observer:  i.observer(),
+		Breaker:   i.breaker,
 		Now:       func() time.Time { return time.Now().Add(time.Duration(i.slot.skew.Load())) },
 		Crash:     i.hook,
 	}
