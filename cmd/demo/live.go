@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
 	"os"
 	"strings"
 	"time"
@@ -19,6 +18,9 @@ const (
 	deliverEvery = 45 // seconds, about
 	strangeEvery = 400
 )
+
+// followEvery is how often it is looked what has come into a topic.
+const followEvery = 200 * time.Millisecond
 
 // leavePatience is how long the consumers that have joined may take to leave.
 const leavePatience = 10 * time.Second
@@ -127,15 +129,29 @@ func reaches(brokers, ours string) bool {
 // follow hands over what stands in a topic and what comes into it, until ctx
 // ends.
 func (w *world) follow(ctx context.Context, topic string, visit func(order.Message)) error {
-	ranges, err := w.client.Ranges(ctx, topic)
-	if err != nil {
-		return err
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	done := make(map[int]int64) // by partition, up to where
+	for {
+		ranges, err := w.client.Ranges(ctx, topic)
+		if err != nil {
+			return err
+		}
+		for i, r := range ranges {
+			ranges[i].From = max(r.From, done[r.Partition])
+			done[r.Partition] = max(r.To, done[r.Partition])
+		}
+		err = w.client.Scan(ctx, ranges, func(m order.Message) error {
+			visit(m)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
 	}
-	for i := range ranges {
-		ranges[i].To = math.MaxInt64
-	}
-	return w.client.Scan(ctx, ranges, func(m order.Message) error {
-		visit(m)
-		return nil
-	})
 }

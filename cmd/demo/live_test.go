@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -114,6 +115,9 @@ func TestOthersJoinTheDemoAndLeaveIt(t *testing.T) {
 			t.Errorf("%v: %+v", args, got)
 		}
 	}
+
+	counted := regexp.MustCompile(`deducted [1-9]`)
+	eventually(t, "the shop shows what became of the orders", func() bool { return counted.MatchString(shop.text()) })
 
 	second, leave, left := join()
 	defer leave()
