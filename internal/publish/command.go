@@ -88,7 +88,7 @@ func (c *Command) shortfall(ctx context.Context, sum publishSummary, r *eventRea
 			Err:  fmt.Errorf("%w after line %d of %s: what follows was not read", context.Cause(ctx), r.last, c.File),
 		}
 		if c.File != standardInput {
-			f.Try = fmt.Sprintf("tail -n +%d %s | producer publish --format %s", r.last+1, c.File, r.format)
+			f.Try = fmt.Sprintf("tail -n +%d %s | producer publish --topic %s --format %s", r.last+1, c.File, c.Target.Topic, r.format)
 		}
 		return f
 	}

@@ -129,7 +129,7 @@ func (r *eventReader) settleFormat(first []byte) error {
 		return &cli.Failure{
 			Code: cli.ExitUsage,
 			Err:  fmt.Errorf("%s is a JSON array: events stand one on a line", r.cmd.File),
-			Try:  fmt.Sprintf("jq -c '.[]' %s | producer publish", r.cmd.File),
+			Try:  fmt.Sprintf("jq -c '.[]' %s | producer publish --topic %s", r.cmd.File, r.cmd.Target.Topic),
 		}
 	}
 	r.format = format

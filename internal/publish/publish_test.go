@@ -144,7 +144,7 @@ func TestPublishInvalidLines(t *testing.T) {
 		got.expect(t, cli.ExitFailed,
 			"line 2: schema_invalid at /items/0/num: got (masked), want 1..1000000000\n", "line 3: malformed_json: (masked) at byte 12\n",
 			"producer: 2 of 3 events were not published: they are in "+k.failures(),
-			"try: correct "+k.failures()+", then producer publish --file "+k.failures())
+			"try: correct "+k.failures()+", then producer publish --topic "+k.topic+" --file "+k.failures())
 		if diff := cmp.Diff([]string{good}, k.values()); diff != "" {
 			t.Errorf("values (-want +got):\n%s", diff)
 		}
@@ -364,7 +364,7 @@ func TestPublishWhenKafkaRefuses(t *testing.T) {
 		refused := want[7]
 		got.expect(t, cli.ExitFailed, "line 8: ", "Message Size Too Large", "published 99 ", "failed 1 (0 invalid, 1 undelivered)",
 			"try: raise max.message.bytes of topic "+k.topic)
-		if strings.Contains(got.stderr, "producer publish --file") {
+		if strings.Contains(got.stderr, "producer publish --topic") {
 			t.Errorf("it is to be published again as it is:\n%s", got.stderr)
 		}
 		if diff := cmp.Diff(sorted(slices.Delete(want, 7, 8)...), k.values()); diff != "" {
@@ -514,7 +514,7 @@ func TestPublishIsStopped(t *testing.T) {
 			t.Errorf("got %+v", sum)
 		}
 		got.expect(t, cli.ExitFailed, fmt.Sprintf("stopped by interrupt after line %d of %s", sum.Published, file),
-			fmt.Sprintf("try: tail -n +%d %s | producer publish --format jsonl", sum.Published+1, file))
+			fmt.Sprintf("try: tail -n +%d %s | producer publish --topic %s --format jsonl", sum.Published+1, file, k.topic))
 	})
 
 	t.Run("in the middle of an order: it is not published by halves", func(t *testing.T) {

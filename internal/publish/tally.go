@@ -90,7 +90,7 @@ func (s publishSummary) shortfall() error {
 // remedy is what to do about the failed file. It never has something published
 // again that would be refused again, or would contradict what is published.
 func (s publishSummary) remedy() string {
-	again := "producer publish --file " + s.FailedFile
+	again := fmt.Sprintf("producer publish --topic %s --file %s", s.Topic, s.FailedFile)
 	switch {
 	case s.FailedFile == "":
 		return ""
