@@ -100,11 +100,11 @@ func (h *hold) claim(ctx context.Context, b *batch, refused refusedGoods) {
 		if !errors.As(err, &locked) {
 			break
 		}
-		f.deps.Observer.LockFailed(LockTimeout)
-		if f.calm.Err() != nil {
+		if f.calm.Err() != nil { // the wait was cut short, and says nothing about the goods
 			abandon(b.tasks)
 			return
 		}
+		f.deps.Observer.LockFailed(LockTimeout)
 		if !crossed { // after the whole budget, and not only the look that others get
 			f.tenures.elsewhere.note(locked.Goods)
 		}

@@ -212,8 +212,11 @@ func (f *Flow) endOf(t *task) ([]Message, Settlement) {
 		}
 		return []Message{f.outcome(&outcome, t)}, s
 	case stock.Conflict:
-		return f.failed(t, fmt.Errorf("%w: %s since %s",
-			ErrConflict, d.Record.State, d.Record.DecidedAt.Format(TimeFormat)))
+		since := d.Record.DecidedAt
+		if d.Record.State == stock.Released {
+			since = d.Record.ReleasedAt
+		}
+		return f.failed(t, fmt.Errorf("%w: %s since %s", ErrConflict, d.Record.State, since.Format(TimeFormat)))
 	case stock.UnknownGoods:
 		return f.failed(t, fmt.Errorf("%w: %s", ErrGoodsUnknown, strings.Join(d.Unknown, ", ")))
 	default:
