@@ -174,3 +174,75 @@ func TestWhatIsBeingWorkedOnIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// shortLived is a lock service whose leases are lost a moment after they were given.
+type shortLived struct{ given atomic.Int64 }
+
+type shortLease struct{ lost chan struct{} }
+
+func (l *shortLived) Lock(context.Context, []string) (Lease, error) {
+	l.given.Add(1)
+	lease := shortLease{lost: make(chan struct{})}
+	time.AfterFunc(100*time.Millisecond, func() { close(lease.lost) })
+	return lease, nil
+}
+
+func (shortLease) Waited() bool                 { return false }
+func (l shortLease) Lost() <-chan struct{}      { return l.lost }
+func (shortLease) Unlock(context.Context) error { return nil }
+
+// TestALockThatNeverLastsKeepsNoBatchFromEnding: after so many losses the batch goes on
+// under the row locks alone.
+func TestALockThatNeverLastsKeepsNoBatchFromEnding(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, locks := &watcher{paused: make(map[string]error)}, &shortLived{}
+		f := newTestFlow(w, ledgerFunc(func(ctx context.Context, r []stock.Request) ([]stock.Decision, error) {
+			if err := pause(ctx, time.Second); err != nil {
+				return nil, err
+			}
+			return deductAll(ctx, r)
+		}), 15*time.Second)
+		f.deps.Locker = locks
+		submitEvents(t, f, 1)
+		f.sched.close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err := f.Run(ctx)
+		if err != nil || w.settled != 1 || locks.given.Load() != lostMost+1 {
+			t.Errorf("settled %d under %d locks, want 1 under %d: %v", w.settled, locks.given.Load(), lostMost+1, err)
+		}
+	})
+}
+
+// TestWhatABatchHasNoRoomForIsAnotherWorkers: one message calls one worker, and where that
+// leaves something it has to call the next.
+func TestWhatABatchHasNoRoomForIsAnotherWorkers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cfg := schedulerConfig()
+		cfg.MaxBatch, cfg.MaxBatchLines, cfg.GatherFor = 4, 1, time.Minute
+		s := newScheduler(cfg, time.Now)
+		submitAll(t, s, waitingTask("first", "a"))
+		s.freeGoods(take(t, s))
+		began := time.Now()
+		took := make(chan time.Duration, 2)
+		for range 2 {
+			go func() {
+				take(t, s)
+				took <- time.Since(began)
+			}()
+		}
+		submitAll(t, s, waitingTask("second", "b"))
+		synctest.Wait() // it gathers, for there is a worker at work
+		s.mu.Lock() // three that come before the worker which the first of them calls gets to look
+		s.waiting = append(s.waiting, waitingTask("third", "c"), waitingTask("fourth", "d"))
+		s.work.Signal()
+		s.mu.Unlock()
+		for range 2 {
+			if waited := <-took; waited > 0 {
+				t.Errorf("a worker waited for %s although there was a message for it", waited)
+			}
+		}
+	})
+}
