@@ -116,7 +116,7 @@ type Flow struct {
 	sched     *scheduler
 	settling  chan *batch // from workers to settlers
 	pauses    pauses
-	calm      context.Context //nolint:containedctx // ends when a drain has taken long enough; nobody may wait for goods any more
+	hurried   context.Context //nolint:containedctx // ends when a drain has taken long enough: no batch waits for goods from then on
 	hurry     context.CancelFunc
 	gate      lockGate
 	tenures   tenures
@@ -129,9 +129,9 @@ type Flow struct {
 
 // NewFlow returns a flow that takes events once Run is called.
 func NewFlow(cfg FlowConfig, deps FlowDeps) *Flow {
-	calm, hurry := context.WithCancel(context.Background())
+	hurried, hurry := context.WithCancel(context.Background())
 	return &Flow{
-		calm:     calm,
+		hurried:  hurried,
 		hurry:    hurry,
 		cfg:      cfg,
 		deps:     deps,

@@ -36,8 +36,8 @@ func (s *scheduler) awaitWork(ctx context.Context, rest time.Duration) {
 	s.await(ctx, s.work)
 }
 
-// laid reports that a worker has nothing in its hands any more.
-func (s *scheduler) laid() {
+// batchDone notes that a worker has no batch in its hands any more.
+func (s *scheduler) batchDone() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.working--

@@ -19,7 +19,7 @@ func TestFewMessagesWaitForMoreWhileAWorkerIsAtWork(t *testing.T) {
 	}{
 		"few":                {waiting: 3, then: func(*scheduler) {}, took: longest},
 		"half a batch":       {waiting: 50, then: func(*scheduler) {}},
-		"the other is ready": {waiting: 3, then: (*scheduler).laid, took: longest / 5},
+		"the other is ready": {waiting: 3, then: (*scheduler).batchDone, took: longest / 5},
 		"a drain":            {waiting: 3, then: (*scheduler).close, took: longest / 5},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -105,7 +105,7 @@ func (h *hold) avoid(ctx context.Context, b *batch, refused refusedGoods) {
 			f.tenures.elsewhere.forget(due)
 			f.unlock(ctx, lease)
 			return
-		case f.calm.Err() != nil || !errors.As(err, &locked):
+		case f.hurried.Err() != nil || !errors.As(err, &locked):
 			return // told to stop, or no answer: whoever locks the goods finds out
 		}
 		f.tenures.elsewhere.note(locked.Goods)

@@ -100,7 +100,7 @@ func (h *hold) claim(ctx context.Context, b *batch, refused refusedGoods) {
 		if !errors.As(err, &locked) {
 			break
 		}
-		if f.calm.Err() != nil { // the wait was cut short, and says nothing about the goods
+		if f.hurried.Err() != nil { // the wait was cut short, and says nothing about the goods
 			abandon(b.tasks)
 			return
 		}
@@ -128,7 +128,7 @@ func (h *hold) use(t *tenure) {
 func (h *hold) leave(ctx context.Context, closing bool) {
 	if t := h.tenure; t != nil {
 		h.tenure, h.leases = nil, nil
-		h.flow.part(ctx, t, 1, closing)
+		h.flow.leaveTenure(ctx, t, true, closing)
 	}
 }
 
@@ -216,12 +216,12 @@ func (h *hold) acquire(ctx context.Context, budget time.Duration) error {
 func (h *hold) lock(ctx context.Context, goods []string, budget time.Duration) (Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
-	defer context.AfterFunc(h.flow.calm, cancel)()
+	defer context.AfterFunc(h.flow.hurried, cancel)()
 	lease, err := h.flow.deps.Locker.Lock(ctx, goods)
 	if errors.Is(err, ErrGoodsLocked) || err == nil && lease.Waited() {
 		h.flow.tenures.meet()
 	}
-	if err != nil && h.flow.calm.Err() != nil {
+	if err != nil && h.flow.hurried.Err() != nil {
 		return nil, &GoodsLockedError{Goods: goods[0]} // not waited for any longer
 	}
 	if err != nil {

@@ -228,7 +228,7 @@ func (f *Flow) endOf(t *task) ([]Message, Settlement) {
 // somebody else holds goes through the last tier for as long as that lasts: nothing
 // is wrong with the order, and a COMMIT of it that hangs in the server may be what
 // holds them, so that a dead letter could be an order that is deducted. (Without any
-// tier its worker waits for them, see transact.)
+// tier its worker waits for them, see tries.go.)
 func (f *Flow) tierFor(attempt int, cause error) (Tier, bool) {
 	tier, ok := f.cfg.Topics.Next(attempt)
 	if tiers := f.cfg.Topics.Tiers; !ok && len(tiers) > 0 && errors.Is(cause, stock.ErrRowsLocked) {

@@ -235,7 +235,7 @@ func TestWhatABatchHasNoRoomForIsAnotherWorkers(t *testing.T) {
 		}
 		submitAll(t, s, waitingTask("second", "b"))
 		synctest.Wait() // it gathers, for there is a worker at work
-		s.mu.Lock() // three that come before the worker which the first of them calls gets to look
+		s.mu.Lock()     // three that come before the worker which the first of them calls gets to look
 		s.waiting = append(s.waiting, waitingTask("third", "c"), waitingTask("fourth", "d"))
 		s.work.Signal()
 		s.mu.Unlock()

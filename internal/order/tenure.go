@@ -118,13 +118,13 @@ func (t *tenure) add(lease Lease, goods []string) {
 }
 
 // enter makes the batch a user of the current tenure and says which of its goods
-// are not locked yet. users is 0 when the tenure takes no more batches.
-func (s *tenures) enter(goods []string) (t *tenure, users int, missing []string) {
+// are not locked yet. joined is false when the tenure takes no more batches.
+func (s *tenures) enter(goods []string) (t *tenure, joined bool, missing []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t = s.current
 	if t == nil || t.closed || t.over() {
-		return t, 0, nil
+		return t, false, nil
 	}
 	for _, id := range goods {
 		if _, held := t.held[id]; !held {
@@ -132,10 +132,10 @@ func (s *tenures) enter(goods []string) (t *tenure, users int, missing []string)
 		}
 	}
 	if len(missing) > 0 && len(t.leases) >= keepLeases {
-		return t, 0, nil
+		return t, false, nil
 	}
 	t.users++
-	return t, 1, missing
+	return t, true, missing
 }
 
 // meet notes that somebody else was in the way.
@@ -149,16 +149,18 @@ func (s *tenures) meet() {
 // tenures.mu is held.
 func (t *tenure) over() bool { return time.Since(t.since) >= t.keep || anyLost(t.leases) }
 
-// part takes so many users out of a tenure, which takes no more batches from now
-// on if closing is set or it is over. last tells the caller to give its goods
+// leave takes a batch out of a tenure if it had joined. The tenure takes no more batches from
+// now on if closing is set or it is over. last tells the caller to give its goods
 // back: nobody else will.
-func (s *tenures) part(t *tenure, users int, closing bool) (last bool) {
+func (s *tenures) leave(t *tenure, joined, closing bool) (last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t.closed && t.users == 0 {
 		return false // somebody is at it
 	}
-	t.users -= users
+	if joined {
+		t.users--
+	}
 	t.closed = t.closed || closing || t.over()
 	return t.closed && t.users == 0
 }
@@ -207,11 +209,11 @@ func (s *tenures) yield(ctx context.Context) {
 // that it holds, and reports false: there is no tenure then, unless ctx has ended.
 func (h *hold) join(ctx context.Context) bool {
 	f := h.flow
-	t, users, missing := f.tenures.enter(h.goods)
+	t, joined, missing := f.tenures.enter(h.goods)
 	if t == nil {
 		return false
 	}
-	in := users > 0
+	in := joined
 	if in && len(missing) > 0 {
 		lease, err := h.lock(ctx, missing, lockAfterBudget)
 		in = err == nil
@@ -226,7 +228,7 @@ func (h *hold) join(ctx context.Context) bool {
 		h.use(t)
 		return true
 	}
-	f.part(ctx, t, users, true)
+	f.leaveTenure(ctx, t, joined, true)
 	select {
 	case <-t.ended:
 	case <-ctx.Done():
@@ -234,10 +236,10 @@ func (h *hold) join(ctx context.Context) bool {
 	return false
 }
 
-// part takes users out of a tenure and gives its goods back if they were the
-// last.
-func (f *Flow) part(ctx context.Context, t *tenure, users int, closing bool) {
-	if f.tenures.part(t, users, closing) {
+// leaveTenure takes a batch out of a tenure if it had joined, and gives the goods back if it
+// was the last.
+func (f *Flow) leaveTenure(ctx context.Context, t *tenure, joined, closing bool) {
+	if f.tenures.leave(t, joined, closing) {
 		f.giveBack(ctx, t)
 	}
 }

@@ -10,22 +10,6 @@ import (
 	"orderconsumer/internal/stock"
 )
 
-// againMost is how often a transaction that the database rolled back is run
-// before its batch is split. A deadlock is gone the second time; a row that is
-// held for six lock waits in a row is held by something that will not let go.
-const againMost = 6
-
-const (
-	// slowAfter is how long a transaction must have run for its failure to be
-	// put down to its size: just below what the database may take to answer one
-	// statement.
-	slowAfter = 4 * time.Second
-	// slowMost is how often in a row that may happen before the batch is
-	// halved. An overloaded database that never gets through a large
-	// transaction would otherwise be given the same one for ever.
-	slowMost = 2
-)
-
 // work takes batches until the scheduler is drained or ctx ends.
 func (f *Flow) work(ctx context.Context) error {
 	defer f.idle(ctx)
@@ -41,7 +25,7 @@ func (f *Flow) work(ctx context.Context) error {
 		}
 		f.deps.Observer.Busy(int(f.busy.Add(1)))
 		f.process(ctx, b)
-		f.sched.laid()
+		f.sched.batchDone()
 		f.deps.Observer.Busy(int(f.busy.Add(-1)))
 		if !f.handOver(ctx, b) {
 			return nil
@@ -130,8 +114,8 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 	for i, t := range tasks {
 		requests[i] = t.request()
 	}
-	doubted := false // rows were found locked while a COMMIT was in doubt
-	for again, slow, n := 0, 0, 1; ; n++ {
+	tries := tries{slowAfter: min(slowAfter, f.cfg.TransactionTimeout), waits: len(f.cfg.Topics.Tiers) == 0, alone: len(tasks) == 1}
+	for n := 1; ; n++ {
 		begin := time.Now()
 		decisions, err := f.attempt(ctx, h, requests)
 		if err == nil {
@@ -141,35 +125,15 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		fate, why := Classify(err)
-		switch doubt := f.inDoubt(tasks, err); {
-		case doubt && errors.Is(err, stock.ErrRowsLocked):
-			// A COMMIT that was not answered may be what holds the rows.
-			doubted = true
-			if again+1 >= againMost {
-				fate, why = Pause, DependencyDatabase
-				again = 0
-			}
-		case doubted && !doubt:
-			again, doubted = 0, false // it is known what became of it: locked rows count from here
+		fate, why, more := tries.after(err, f.inDoubt(tasks, err), time.Since(begin))
+		if !more {
+			return nil, err
 		}
-		switch fate {
-		case Again:
-			if again++; again >= againMost && !f.mustWait(tasks, err) {
-				return nil, err
-			}
-			f.deps.Observer.Retried(why)
-		case Pause:
-			if time.Since(begin) >= min(slowAfter, f.cfg.TransactionTimeout) {
-				slow++
-			}
-			if slow >= slowMost && len(tasks) > 1 {
-				return nil, err
-			}
+		if fate == Pause {
 			f.pauses.on(why, err)
 			h.suspend(ctx)
-		default:
-			return nil, err
+		} else {
+			f.deps.Observer.Retried(why)
 		}
 		err = rest(ctx, n)
 		if err != nil {
@@ -177,14 +141,6 @@ func (f *Flow) transact(ctx context.Context, h *hold, tasks []*task) ([]stock.De
 		}
 		h.renew(ctx)
 	}
-}
-
-// mustWait reports whether an order waits for locked rows where it is, for as long as that
-// lasts: there is no tier to wait in, and a dead letter could be an order that is deducted,
-// by a COMMIT that hangs in the server and holds them. A larger batch is halved first, so
-// that the others go on.
-func (f *Flow) mustWait(tasks []*task, err error) bool {
-	return len(tasks) == 1 && len(f.cfg.Topics.Tiers) == 0 && errors.Is(err, stock.ErrRowsLocked)
 }
 
 // inDoubt reports whether what became of tasks of this flow is known to nobody but the
