@@ -6,6 +6,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -175,6 +176,17 @@ func legalTopic(name string) bool {
 	return name != "" && len(name) <= maxTopicName && !illegal
 }
 
+// listenable reports whether an address can be one to listen on; whether it is free shows
+// when that is tried.
+func listenable(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil
+}
+
 // Check refuses settings that cannot work, naming each with its reason. (It is not called Validate: kong would
 // call that by itself while it reads a command line, and put its own words before ours.)
 func (s Consumer) Check() error {
@@ -209,6 +221,7 @@ func (s Consumer) Check() error {
 		"drain-timeout: want more than 0 and less than the session timeout %s, got %s: no heartbeats are sent while draining",
 		s.Member.SessionTimeout, s.Member.DrainTimeout)
 	check(s.Member.CommitEvery > 0, "commit-every: want more than 0, got %s", s.Member.CommitEvery)
+	check(s.HTTP == "" || listenable(s.HTTP), "http: want host:port, such as localhost:8081, or nothing; got %q", s.HTTP)
 	errs = append(errs, s.Dedup.Check(), s.Cache.check(), s.Jobs.check())
 	return errors.Join(errs...)
 }

@@ -35,13 +35,23 @@ func TestSettingsThatCannotWorkAreRefusedAllAtOnce(t *testing.T) {
 	s.Flow.MaxDeadRatio = 1.5
 	s.Member.DrainTimeout = time.Minute
 	s.Group.RetryAfter = []time.Duration{time.Second, time.Second}
+	s.HTTP = "localhost:99999"
 	err = s.Check()
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, name := range []string{"workers", "max-dead-ratio", "drain-timeout", "retry-after"} {
+	for _, name := range []string{"workers", "max-dead-ratio", "drain-timeout", "retry-after", "http"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%q does not name %s", err, name)
+		}
+	}
+}
+
+func TestAddressesThatCanBeListenedOn(t *testing.T) {
+	t.Parallel()
+	for addr, can := range map[string]bool{"localhost:8080": true, ":8080": true, "[::1]:0": true, "0.0.0.0:http": true, "8080": false, "localhost": false, "localhost:99999": false, "localhost:-1": false} {
+		if listenable(addr) != can {
+			t.Errorf("address %q: can be listened on is %v", addr, !can)
 		}
 	}
 }
