@@ -133,7 +133,7 @@ func (c databaseCommand) connectMigrated(ctx context.Context, s *cli.Session) (*
 		err = &cli.Failure{
 			Code: cli.ExitFailed,
 			Err:  fmt.Errorf("the database lacks %s, the first is %s", cli.Counted(len(pending), "migration"), pending[0]),
-			Try:  s.Name + " migrate",
+			Try:  "consumer migrate", // of whichever program this is
 		}
 	}
 	if err != nil {
