@@ -62,10 +62,7 @@ func (c *auditCommand) auditLog(ctx context.Context, s *cli.Session, l *ledger.L
 	summary, err := audit.Run(ctx, job)
 	if err != nil {
 		w.breakOff(err)
-		if errors.Is(err, stock.ErrUnavailable) {
-			return databaseFailure(ctx, err)
-		}
-		return kafkaFailure(ctx, client, err)
+		return c.failure(ctx, s, client, err)
 	}
 	w.end(newShownLogSummary(&summary))
 	if w.err != nil {
@@ -79,6 +76,24 @@ func (c *auditCommand) auditLog(ctx context.Context, s *cli.Session, l *ledger.L
 		}
 	}
 	return nil
+}
+
+// failure gives the error of an audit its code and the next command.
+func (c *auditCommand) failure(ctx context.Context, s *cli.Session, client *kafka.Client, err error) error {
+	if errors.Is(err, stock.ErrUnavailable) {
+		return databaseFailure(ctx, err)
+	}
+	if stranger, ok := errors.AsType[*audit.NoOutcomeError](err); ok {
+		at := stranger.At
+		return &cli.Failure{Code: cli.ExitFailed, Err: err, Try: fmt.Sprintf(
+			"kafka-console-consumer.sh --bootstrap-server %s --topic %s --partition %d --offset %d --max-messages 1, which shows it; only consumers may write there (docs/security.md)",
+			strings.Join(client.Brokers(), ","), at.Topic, at.Partition, at.Offset)}
+	}
+	if errors.Is(err, audit.ErrOtherLog) {
+		return &cli.Failure{Code: cli.ExitFailed, Err: err, Try: s.Name + " group describe, and set KAFKA_BROKERS and DATABASE_URL to what belongs together; " +
+			"if the topic was made anew: " + s.Name + " group reset --to start"}
+	}
+	return kafkaFailure(ctx, client, err)
 }
 
 // moments are the bounds in time; zero where there is none.

@@ -274,3 +274,28 @@ func TestAuditOfTheLogThatMakesNoSense(t *testing.T) {
 	line := append([]string{"audit", "--log", "--database-url", s.settings.Database.URL}, s.groupFlags()...)
 	testkit.WantParts(t, consume(t, "", line...).want(t, cli.ExitNothing).stderr, "topic nonsuch at ", "try: consumer run")
 }
+
+// Only the brokers and the network to them can be away: whatever else stops an audit is
+// said as it is.
+func TestAuditOfTheLogThatCannotBeReadSaysWhatIsWrongAndWhere(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, onePartition)
+	s.stocked(map[string]int64{"apple": 10})
+	s.sendMessages(s.orders(0, 3, "apple")...)
+	s.settle(s.open())
+	run := func() answer {
+		line := append([]string{"audit", "--log", "--database-url", s.settings.Database.URL}, s.groupFlags()...)
+		return consume(t, "", line...)
+	}
+	run().want(t, cli.ExitOK)
+	s.sendMessages(order.Message{Topic: s.topics.Results, Key: []byte("A-1"), Value: []byte("hello")})
+	got := run().want(t, cli.ExitFailed)
+	testkit.WantParts(t, got.stderr, "consumer: audit, outcomes: ", s.topics.Results+"/0@3 is no outcome",
+		"try: kafka-console-consumer.sh", "--topic "+s.topics.Results+" --partition 0 --offset 3")
+
+	if err := s.client.SetOffsets(t.Context(), s.settings.Group.Group, map[string]map[int]int64{s.topics.Input: {0: 9}}); err != nil {
+		t.Fatal(err)
+	}
+	got = run().want(t, cli.ExitFailed)
+	testkit.WantParts(t, got.stderr, s.topics.Input+"/0 ends at 3, below the offset 9", "not the log that the database speaks of", "try: consumer group describe")
+}

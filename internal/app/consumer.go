@@ -143,21 +143,5 @@ func (c databaseCommand) connectMigrated(ctx context.Context, s *cli.Session) (*
 	return l, nil
 }
 
-// databaseFailure gives an error of the ledger its code and the next command.
-func databaseFailure(ctx context.Context, err error) error {
-	if _, told := errors.AsType[*cli.Failure](err); told {
-		return err
-	}
-	switch {
-	case ctx.Err() != nil: // stopped by a signal
-		return err
-	case settings.DatabaseAway(ctx, err):
-		return &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: settings.DatabaseFix(ctx, err)}
-	case errors.Is(err, stock.ErrUnavailable):
-		return &cli.Failure{Code: cli.ExitFailed, Err: err, Try: settings.DatabaseFix(ctx, err)}
-	case errors.Is(err, stock.ErrInvalid):
-		return &cli.Failure{Code: cli.ExitUsage, Err: err}
-	default:
-		return err
-	}
-}
+// databaseFailure is settings.DatabaseFailure.
+func databaseFailure(ctx context.Context, err error) error { return settings.DatabaseFailure(ctx, err) }

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,24 +41,9 @@ func (c *groupCommand) open(ctx context.Context, s *cli.Session) (*kafka.Client,
 	return client, nil
 }
 
-// kafkaFailure gives an error of the brokers its code and the next command.
+// kafkaFailure is settings.KafkaFailure.
 func kafkaFailure(ctx context.Context, client *kafka.Client, err error) error {
-	if _, told := errors.AsType[*cli.Failure](err); told || err == nil || ctx.Err() != nil {
-		return err
-	}
-	at := strings.Join(client.Brokers(), ", ")
-	if kafka.LoginFailed(err) || kafka.LoginUnknown(err) || kafka.Denied(err) || settings.TrustFix(at, "KAFKA_", err) != "" {
-		return &cli.Failure{
-			Code: cli.ExitFailed,
-			Err:  fmt.Errorf("not served by Kafka at %s: %w", at, err),
-			Try:  "consumer doctor, which says what to set",
-		}
-	}
-	return &cli.Failure{
-		Code: cli.ExitUnreachable,
-		Err:  fmt.Errorf("no answer from Kafka at %s: %w", at, err),
-		Try:  "scripts/servers up, and set KAFKA_BROKERS to what it prints",
-	}
+	return settings.KafkaFailure(ctx, client.Brokers(), err)
 }
 
 // consumedTopics are the topics the group reads that are there: the input, the
@@ -92,10 +76,15 @@ func consumedTopics(ctx context.Context, client *kafka.Client, g settings.Group)
 
 // noTopic is the failure of a command whose topic is not there.
 func noTopic(client *kafka.Client, name, program string) error {
+	return missingTopic(client, name, program+" run, which creates its topics, or set ORDERS_TOPIC and ORDERS_GROUP")
+}
+
+// missingTopic is noTopic for a command that knows something else to try.
+func missingTopic(client *kafka.Client, name, try string) error {
 	return &cli.Failure{
 		Code: cli.ExitNothing,
-		Err:  fmt.Errorf("topic %s at %s does not exist", name, strings.Join(client.Brokers(), ", ")),
-		Try:  program + " run, which creates its topics, or set ORDERS_TOPIC and ORDERS_GROUP",
+		Err:  fmt.Errorf("topic %s at %s does not exist, or has partitions without a leader", name, strings.Join(client.Brokers(), ", ")),
+		Try:  try,
 	}
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,5 +51,21 @@ func TestMigrate(t *testing.T) {
 	}
 	if got := run("migrate", "-o", "json").want(t, cli.ExitOK); got.stdout != `{"applied":[],"pending":[]}`+"\n" {
 		t.Errorf("json: %q", got.stdout)
+	}
+}
+
+// A migration that the server refuses is no server that is away, whichever command
+// applies it.
+func TestMigrationThatIsRefused(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+	database := emptyDatabase(t)
+	p.args[slices.Index(p.args, "--database-url")+1] = database
+	p.servers.DatabaseURL = database
+	if _, err := behindTheBack(t, p.servers).ExecContext(t.Context(), "CREATE TABLE stock (other INT)"); err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []answer{p.run("run", "--exit-at-end", "--migrate"), consume(t, "", "migrate", "--database-url", database)} {
+		testkit.WantParts(t, got.want(t, cli.ExitFailed).stderr, "migrate: ", "stock", "exists")
 	}
 }

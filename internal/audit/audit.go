@@ -22,6 +22,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -159,6 +160,9 @@ func Run(ctx context.Context, c Case) (Summary, error) {
 	return a.summary, err
 }
 
+// ErrOtherLog says that the group has been further in the log than the log goes.
+var ErrOtherLog = errors.New("this is not the log that the database speaks of")
+
 // positions asks how far the group has settled the range, and makes room for
 // what is going to be known about it.
 func (a *auditor) positions(ctx context.Context) error {
@@ -173,8 +177,8 @@ func (a *auditor) positions(ctx context.Context) error {
 	for _, r := range a.Range {
 		p := settled[r.Partition]
 		if p.Committed > p.End {
-			return fmt.Errorf("%s/%d ends at %d, below the offset %d that the group has committed: this is not the log that the database speaks of",
-				p.Topic, p.Partition, p.End, p.Committed)
+			return fmt.Errorf("%s/%d ends at %d, below the offset %d that the group has committed: %w",
+				p.Topic, p.Partition, p.End, p.Committed, ErrOtherLog)
 		}
 		if p.Committed != kafka.NoCommit && p.Committed < p.First {
 			a.find(Finding{Rule: RuleRemoved, At: stock.Origin{Topic: p.Topic, Partition: p.Partition, Offset: p.Committed},

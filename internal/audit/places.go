@@ -7,6 +7,7 @@ import (
 
 	"orderconsumer/internal/kafka"
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/stock"
 )
 
 // waiting reads what waits in the retry tiers, one after the other: what moves
@@ -67,7 +68,7 @@ func (a *auditor) outcomes(ctx context.Context) error {
 	return a.scan(ctx, ranges, total, func(m *order.Message) error {
 		o, err := order.DecodeOutcome(m.Value)
 		if err != nil {
-			return fmt.Errorf("%s/%d@%d is no outcome: does somebody else publish there: %w", m.Topic, m.Partition, m.Offset, err)
+			return &NoOutcomeError{At: stock.Origin{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}, Err: err}
 		}
 		a.summary.Outcomes++
 		if c := a.cellOf(o.Origin); c != nil {
@@ -76,6 +77,20 @@ func (a *auditor) outcomes(ctx context.Context) error {
 		return nil
 	})
 }
+
+// NoOutcomeError is about a message among the outcomes that is none.
+type NoOutcomeError struct {
+	At  stock.Origin
+	Err error // what is wrong with it
+}
+
+// Error says where the message stands and what is wrong with it.
+func (e *NoOutcomeError) Error() string {
+	return fmt.Sprintf("%s/%d@%d is no outcome: does somebody else publish there: %v", e.At.Topic, e.At.Partition, e.At.Offset, e.Err)
+}
+
+// Unwrap is what is wrong with the message.
+func (e *NoOutcomeError) Unwrap() error { return e.Err }
 
 // sinceSlack is how much later the clock of the shop that has published an event
 // may be than the consumer's.

@@ -108,7 +108,7 @@ func Open(ctx context.Context, s settings.Consumer, o Options) (_ *Instance, err
 	}
 	i.ledger, err = o.OpenLedger(ctx, url)
 	if err != nil {
-		return nil, &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: "consumer doctor"}
+		return nil, settings.DatabaseFailure(ctx, err)
 	}
 	i.ledger.ServeWorkers(s.Flow.Workers)
 	i.ledger.CrashAt(o.Crash)

@@ -3,17 +3,17 @@ package instance
 import (
 	"context"
 
-	"orderconsumer/internal/cli"
+	"orderconsumer/internal/settings"
 )
 
 // Migrate creates the tables, or brings them up to date.
 func (i *Instance) Migrate(ctx context.Context) error {
 	applied, err := i.ledger.Migrate(ctx)
-	if err != nil {
-		return &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: "consumer doctor"}
-	}
-	for _, name := range applied {
+	for _, name := range applied { // also before it failed
 		i.log.Info("migration applied", "migration", name)
+	}
+	if err != nil {
+		return settings.DatabaseFailure(ctx, err)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func (i *Instance) EnsureTopics(ctx context.Context) error {
 	defer cancel()
 	created, err := i.client.EnsureTopics(ctx, i.settings.TopicSpecs())
 	if err != nil {
-		return &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: "consumer doctor"}
+		return settings.KafkaFailure(ctx, i.client.Brokers(), err)
 	}
 	for _, topic := range created {
 		i.log.Info("topic created", "topic", topic, "partitions", i.settings.Topics.Partitions)
@@ -50,7 +50,7 @@ func (i *Instance) checkHorizon(ctx context.Context) error {
 	input := i.settings.Group.Topic
 	topics, err := i.client.DescribeTopics(ctx, []string{input})
 	if err != nil {
-		return &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: "consumer doctor"}
+		return settings.KafkaFailure(ctx, i.client.Brokers(), err)
 	}
 	err = i.settings.Dedup.CheckRetention(input, topics[input].Retention)
 	if err != nil {
@@ -65,7 +65,7 @@ func (i *Instance) checkHorizon(ctx context.Context) error {
 func (i *Instance) findFormerTiers(ctx context.Context) error {
 	names, err := i.client.TopicsWithPrefix(ctx, order.TierPrefix(i.settings.Group.Topic, i.settings.Group.Group))
 	if err != nil {
-		return &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: "consumer doctor"}
+		return settings.KafkaFailure(ctx, i.client.Brokers(), err)
 	}
 	today := i.settings.Group.Topics().Consumed()
 	i.formerTiers = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(today, name) })
