@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/google/uuid"
 
@@ -116,18 +117,23 @@ func (c *stockChange) tell(s *cli.Session, done changedLevel) error {
 	if c.Machine() {
 		return c.Object(s.Stdout, done)
 	}
+	_, err := io.WriteString(s.Stdout, done.String())
+	return err
+}
+
+// String is the change as a line for a person.
+func (l changedLevel) String() string {
 	note := ""
 	switch {
-	case done.Repeated:
-		note = fmt.Sprintf(" (applied before as %s)", done.Ref)
-	case done.Created:
+	case l.Repeated:
+		note = fmt.Sprintf(" (applied before as %s)", l.Ref)
+	case l.Created:
 		note = " (new)"
 	}
-	if done.Rehearsed {
+	if l.Rehearsed {
 		note += " (not done)"
 	}
-	_, err := fmt.Fprintf(s.Stdout, "%s: %d -> %d%s\n", cli.Shown(done.GoodsID), done.Before, done.After, note)
-	return err
+	return fmt.Sprintf("%s: %d -> %d%s\n", cli.Shown(l.GoodsID), l.Before, l.After, note)
 }
 
 // newRef is a name that no other change has.

@@ -33,7 +33,8 @@ func (c *stockAddCommand) mend(ctx context.Context, s *cli.Session) error {
 		return err
 	}
 	defer l.Close() //nolint:errcheck // what was changed is committed
-	m := mender{command: c, ledger: l, session: s}
+	m := mender{command: c, ledger: l, session: s,
+		out: rowWriter[changedLevel]{OutputSettings: c.OutputSettings, to: s.Stdout, member: "levels"}}
 	if !c.Execute {
 		m.ledger = l.Rehearse()
 	}
@@ -41,8 +42,16 @@ func (c *stockAddCommand) mend(ctx context.Context, s *cli.Session) error {
 	if err == nil {
 		err = m.recount(ctx)
 	}
+	// Whatever came of it, the document has an end.
+	if told := m.out.end(); err == nil {
+		err = told
+	}
 	if err != nil {
-		return again(databaseFailure(ctx, err), c.onceMore(s))
+		err = again(databaseFailure(ctx, err), c.onceMore(s))
+		if f, ok := errors.AsType[*cli.Failure](err); ok && c.Execute && m.mended+m.out.n > 0 {
+			f.Code = cli.ExitPartial
+		}
+		return err
 	}
 	return m.end()
 }
@@ -68,6 +77,7 @@ type mender struct {
 	command *stockAddCommand
 	ledger  mends
 	session *cli.Session
+	out     rowWriter[changedLevel]
 	mended  int
 	others  int
 	rows    int // of those others: about an order's rows, which the log has to confirm
@@ -268,6 +278,6 @@ func moved(movements []stock.Movement) string {
 }
 
 func (m *mender) tell(done stock.Adjusted, ref string) error {
-	return m.command.tell(m.session, changedLevel{GoodsID: done.Goods, Before: done.Before, After: done.After,
+	return m.out.row(changedLevel{GoodsID: done.Goods, Before: done.Before, After: done.After,
 		Created: done.Created, Repeated: done.Repeated, Ref: ref, Rehearsed: !m.command.Execute})
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -280,4 +281,46 @@ func TestFindingAboutARowThatCannotBeRead(t *testing.T) {
 	if strings.Contains(got.stderr, "sold") {
 		t.Errorf("nothing was sold twice: %s", got.stderr)
 	}
+}
+
+// The answer for programs is one document, and one that broke off half-way says so by
+// its exit code: what was mended stays mended.
+func TestMendingIsOneDocumentAndMayBreakOff(t *testing.T) {
+	t.Parallel()
+	s := mixedDay(t)
+	s.exec("DELETE FROM movements WHERE ref = ? AND kind = 'release'", []byte("A-3"))
+	s.exec("UPDATE stock SET available = available - 1 WHERE goods_id = ?", []byte("apple"))
+	s.exec("UPDATE movements SET delta = -5 WHERE ref = ?", []byte("A-1"))
+	s.exec("UPDATE stock SET available = available - 3 WHERE goods_id = ?", []byte("apple"))
+	_, _, raw := s.audit(cli.ExitFailed)
+	mend := func(findings string, code cli.Exit, args ...string) []changedLevel {
+		t.Helper()
+		line := append([]string{"stock", "add", "--findings", "-", "-o", "json", "--database-url", s.settings.Database.URL}, args...)
+		got := consume(t, findings, line...).want(t, code)
+		var answer struct {
+			Levels []changedLevel `json:"levels"`
+		}
+		if err := json.Unmarshal([]byte(got.stdout), &answer); err != nil || answer.Levels == nil {
+			t.Fatalf("%v: %q is no document with levels", err, got.stdout)
+		}
+		return answer.Levels
+	}
+	if levels := mend(raw, cli.ExitOK); len(levels) != 2 || !levels[0].Rehearsed {
+		t.Errorf("rehearsed %+v", levels)
+	}
+	if levels := mend("", cli.ExitNothing, "--execute"); len(levels) != 0 {
+		t.Errorf("mended %+v of nothing", levels)
+	}
+	first, _, _ := strings.Cut(raw, "\n")
+	if levels := mend("{}\n"+first, cli.ExitFailed, "--execute"); len(levels) != 0 {
+		t.Errorf("mended %+v before a line that is no finding", levels)
+	}
+	if levels := mend(first+"\n{}\n", cli.ExitFailed); len(levels) != 1 {
+		t.Errorf("rehearsed %+v and broke off", levels)
+	}
+	if levels := mend(first+"\n{}\n", cli.ExitPartial, "--execute"); len(levels) != 1 || levels[0].Rehearsed {
+		t.Errorf("mended %+v and broke off", levels)
+	}
+	mend(raw, cli.ExitOK, "--execute")
+	s.expectLevels(map[string]int64{"apple": 10 - 2, "pear": 1})
 }
