@@ -174,7 +174,7 @@ type shownDrill struct {
 	Lost       int64            `json:"lost"`
 	Oversold   int64            `json:"oversold"`
 	Unsettled  int64            `json:"unsettled"`
-	Wrong      int              `json:"wrong"`
+	Wrong      int              `json:"wrong"` // findings in all, those about what was lost and oversold among them
 	Findings   []string         `json:"findings"`
 	Steps      []shownStep      `json:"steps"`
 }
@@ -204,7 +204,7 @@ func (c *drillCommand) tell(s *cli.Session, r *drill.Result) error {
 		err = shown.table(s)
 	}
 	if err == nil && !shown.Kept {
-		err = fmt.Errorf("the promise was not kept: %d findings; play it again with --seed %d --keep and look", shown.Wrong, c.Seed)
+		err = fmt.Errorf("the promise was not kept: %s; play it again with --seed %d --keep and look", cli.Counted(shown.Wrong, "finding"), c.Seed)
 	}
 	return err
 }
@@ -223,7 +223,7 @@ func (d *shownDrill) table(s *cli.Session) error {
 	}
 	fmt.Fprintf(t, "dead letters\t%d (broken on purpose)\n", d.Dead)
 	fmt.Fprintf(t, "worked on twice\t%d\n", d.Replayed)
-	fmt.Fprintf(t, "lost\t%d\noversold\t%d\nnot settled\t%d\nother findings\t%d\n", d.Lost, d.Oversold, d.Unsettled, d.Wrong)
+	fmt.Fprintf(t, "lost\t%d\noversold\t%d\nnot settled\t%d\nwrong in all\t%s\n", d.Lost, d.Oversold, d.Unsettled, cli.Counted(d.Wrong, "finding"))
 	for _, finding := range d.Findings {
 		fmt.Fprintf(t, "\t%s\n", finding)
 	}

@@ -1,13 +1,17 @@
 package app
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"orderconsumer/internal/cli"
+	"orderconsumer/internal/drill"
 	"orderconsumer/internal/embedded"
+	"orderconsumer/internal/proof"
 	"orderconsumer/internal/testkit"
 )
 
@@ -40,6 +44,25 @@ func TestDrill(t *testing.T) {
 	if !got.Kept || got.Kills != 1 || len(got.Steps) != 3 || got.Seed != 7 || got.Dead == 0 ||
 		got.Orders["deducted"] == 0 || got.Orders["rejected"] == 0 {
 		t.Errorf("got %+v, want one kill, three steps, and orders of every kind", got)
+	}
+}
+
+// One event that was lost is one finding, and no other one beside it.
+func TestDrillCountsWhatWasLostOnce(t *testing.T) {
+	t.Parallel()
+	result := &drill.Result{Report: &proof.Report{Lost: 1, Wrong: 1, Findings: []string{"order A-1 has no end"}}}
+	for output, want := range map[string]string{"text": "wrong in all", "json": `"wrong":1`} {
+		var out bytes.Buffer
+		s := &cli.Session{Name: "consumer", Stdout: &out, Stderr: cli.NewTalker(io.Discard)}
+		c := drillCommand{OutputSettings: cli.OutputSettings{Output: output}}
+		err := c.tell(s, result)
+		if err == nil || !strings.Contains(err.Error(), "not kept: 1 finding;") {
+			t.Errorf("%s: ends with %v", output, err)
+		}
+		testkit.WantParts(t, out.String(), want, "lost", "order A-1 has no end")
+		if strings.Contains(out.String(), "other findings") {
+			t.Errorf("%s: the lost one is called another one: %s", output, out.String())
+		}
 	}
 }
 

@@ -106,7 +106,7 @@ func writeTotals(b *strings.Builder, results []Result) {
 			failed++
 		}
 	}
-	fmt.Fprintf(b, "All runs: %d rows played, %s of faults, %d orders (%d events), %d consumers killed by SIGKILL; %d lost, %d oversold, %d other findings, %d rows in which something expected was not seen.",
+	fmt.Fprintf(b, "All runs: %d rows played, %s of faults, %d orders (%d events), %d consumers killed by SIGKILL; %d lost, %d oversold, %d findings in all, %d rows in which something expected was not seen.",
 		len(results), took.Round(time.Second), orders, events, kills, lost, oversold, wrong, failed)
 	if faultless > 0 {
 		fmt.Fprintf(b, " Of these orders %d are from `%s`, which has no fault.", faultless, soakName)
