@@ -307,7 +307,8 @@ func (i *Instance) newFlow() *order.Flow {
 	return order.NewFlow(i.settings.FlowConfig(), deps)
 }
 
-// measureLag tells the metrics how far behind the group is.
+// measureLag tells the metrics how far behind the group is, in the partitions of other
+// instances, too: nobody else would speak of one that no instance reads.
 func (i *Instance) measureLag(ctx context.Context) {
 	tick := time.NewTicker(lagEvery)
 	defer tick.Stop()

@@ -133,10 +133,10 @@ func HolderName() string {
 }
 
 // jobRunner is what runs the jobs of an instance.
-func (i *Instance) jobRunner() (*job.Runner, []job.Job, error) {
+func (i *Instance) jobRunner() (*job.Runner, error) {
 	list, err := Jobs(i.settings, i.ledger, i.log)
 	if err != nil {
-		return nil, nil, &cli.Failure{Code: cli.ExitUsage, Err: err}
+		return nil, &cli.Failure{Code: cli.ExitUsage, Err: err}
 	}
 	deps := job.Deps{Records: i.ledger, Observer: jobObserver{i.observer}, Now: time.Now}
 	if i.jobLocker != nil {
@@ -147,7 +147,7 @@ func (i *Instance) jobRunner() (*job.Runner, []job.Job, error) {
 		Lease:        i.settings.Jobs.Lease,
 		LockRequired: i.settings.Lock.Mode == settings.LockRequired,
 		Jobs:         list,
-	}, deps), list, nil
+	}, deps), nil
 }
 
 // runJobs looks after the jobs until either context ends. They do not hold up a
@@ -156,7 +156,7 @@ func (i *Instance) runJobs(take, around context.Context) error {
 	if i.settings.Jobs.Mode == settings.JobsOff || i.settings.Jobs.Mode == "" {
 		return nil
 	}
-	runner, _, err := i.jobRunner()
+	runner, err := i.jobRunner()
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,8 @@ func newLogMetrics(r registrar, group string) logMetrics {
 				return sent.WithLabelValues(systemKafka, operationSend, label(of.topic), errorLabel(of.errorType))
 			}),
 		lagMessages: r.gaugeVec("order_consumer_lag_messages",
-			"Messages in the partition that no commit covers yet.", "topic", "partition"),
+			"Messages in the partition that no commit covers yet. Every instance tells it of every partition of the group, so that one that nobody reads is seen: "+
+				"use max by (topic, partition), a sum counts it once for each instance.", "topic", "partition"),
 		lagSeconds: r.gaugeVec("order_consumer_lag_seconds",
 			"Age of the first message of the partition that was read and is not settled; 0 when there is none. Told by the instance that reads the partition.", "topic", "partition"),
 		assigned: newChildren(bound[string]{maxTopics, other}, func(topic string) prometheus.Gauge {
@@ -91,9 +92,9 @@ func (m *logMetrics) Sent(topic string, n int, err error) {
 	m.sent.get(resultOf{topic, errorType(err)}).Add(float64(n))
 }
 
-// Lag reports how far the group is behind on a partition: how many messages are
-// not committed, and how old the oldest of them is; a negative age is not known,
-// because another instance reads the partition.
+// Lag reports how far the group is behind on a partition, whoever reads it: how many
+// messages are not committed, and how old the oldest of them is; a negative age is not
+// known, because another instance reads the partition.
 func (m *logMetrics) Lag(topic string, partition int, messages int64, age time.Duration) {
 	topic, number := label(topic), partitionLabel(partition)
 	m.lagMessages.WithLabelValues(topic, number).Set(float64(max(messages, 0)))
@@ -108,10 +109,10 @@ func (m *logMetrics) Assigned(topic string, partitions int) {
 	m.assigned.get(topic).Set(float64(partitions))
 }
 
-// Rebalanced reports that a new generation was joined. It forgets the lags:
-// the partitions they were of may be another instance's now, and two instances
-// reporting one partition would double the group's lag. Whoever reports lags
-// must have stopped reporting those of the old generation.
+// Rebalanced reports that a new generation was joined. It forgets the lags: the age of
+// a partition's first message is for the instance to tell that reads it now, and two
+// that tell it would say two things. Whoever reports ages must have stopped reporting
+// those of the old generation.
 func (m *logMetrics) Rebalanced() {
 	m.rebalances.Inc()
 	m.lagMessages.Reset()

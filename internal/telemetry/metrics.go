@@ -23,7 +23,6 @@ const (
 	maxTopics       = 64   // input, tiers, dead letters, results
 	maxPartitions   = 4096 // of all topics together
 	maxReasons      = 16
-	maxErrorTypes   = 32
 	maxDependencies = 16
 )
 
