@@ -47,7 +47,7 @@ func (c *runCommand) live(take context.Context, session *cli.Session, w *world) 
 	began := time.Now()
 	said := began
 	err = s.run(take, work, consumer, func(left int64) {
-		if take.Err() != nil && time.Since(said) > talkEvery {
+		if take.Err() != nil && time.Since(said) > cli.LineEvery {
 			said = time.Now()
 			session.Say("closing: %d messages are still to be settled", left)
 		}

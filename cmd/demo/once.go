@@ -15,9 +15,6 @@ const (
 	mostGoods      = 1000
 )
 
-// talkEvery is how often a run that takes longer says how far it is.
-const talkEvery = 2 * time.Second
-
 // once runs the shop until all orders are settled, as fast as it can.
 func (c *runCommand) once(take context.Context, session *cli.Session, w *world) (*report, error) {
 	work := session.Abort
@@ -51,7 +48,7 @@ func (c *runCommand) talk(session *cli.Session, s *shop, consumer *consumer) (st
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		tick := time.NewTicker(talkEvery)
+		tick := time.NewTicker(cli.LineEvery)
 		defer tick.Stop()
 		for {
 			select {

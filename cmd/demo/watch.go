@@ -19,10 +19,8 @@ import (
 )
 
 const (
-	// drawEvery is how often a terminal is drawn anew, lineEvery how often a line
-	// is written elsewhere.
+	// drawEvery is how often a terminal is drawn anew.
 	drawEvery = 500 * time.Millisecond
-	lineEvery = 2 * time.Second
 	// barWidth is how long a full level is drawn.
 	barWidth = 30
 )
@@ -57,7 +55,7 @@ func (s *screen) every() time.Duration {
 	if s.terminal {
 		return drawEvery
 	}
-	return lineEvery
+	return cli.LineEvery
 }
 
 // show writes the scene, over the last one on a terminal.

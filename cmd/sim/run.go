@@ -88,13 +88,12 @@ type progress struct {
 
 // tell is called for one world after another.
 func (p *progress) tell(o *sim.Outcome) {
-	const every = 2 * time.Second
 	p.played++
 	if o.Wrong > 0 {
 		p.failed++
 		p.session.Say("%s  %d wrong:\n    %s\n  again: %s", o.Plan, o.Wrong, strings.Join(o.Findings, "\n    "), again(o.Seed))
 	}
-	if time.Since(p.told) < every {
+	if time.Since(p.told) < cli.LineEvery {
 		return
 	}
 	p.told = time.Now()

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"time"
 
 	"orderconsumer/internal/cli"
 	"orderconsumer/internal/report"
@@ -20,10 +19,6 @@ type auditCommand struct {
 	LogAuditSettings
 }
 
-// auditTalk is how long an audit may take before it says where it is, and how
-// often it then says so.
-const auditTalk = 2 * time.Second
-
 // Run implements a command.
 func (c *auditCommand) Run(ctx context.Context, s *cli.Session) error {
 	l, err := c.connectMigrated(ctx, s)
@@ -35,12 +30,11 @@ func (c *auditCommand) Run(ctx context.Context, s *cli.Session) error {
 		return c.auditLog(ctx, s, l)
 	}
 	w := auditWriter{OutputSettings: c.OutputSettings, to: s.Stdout}
-	said := time.Now()
+	pace := cli.NewPace()
 	summary, err := l.Audit(ctx, stock.AuditOptions{
 		Report: w.finding,
 		Progress: func(now stock.Summary) {
-			if time.Since(said) >= auditTalk {
-				said = time.Now()
+			if pace.Due() {
 				s.Say("audit: %s, %s, %d goods so far", cli.Counted64(now.Orders, "order"), cli.Counted64(now.Movements, "movement"), now.Goods)
 			}
 		},

@@ -47,12 +47,11 @@ func (c *auditCommand) auditLog(ctx context.Context, s *cli.Session, l *ledger.L
 	}
 	job.Ledger = l
 	job.Report = func(f audit.Finding) { w.row(report.OfLog(&f)) }
-	said := time.Now()
+	pace := cli.NewPace()
 	job.Progress = func(p audit.Progress) {
-		if time.Since(said) < auditTalk {
+		if !pace.Due() {
 			return
 		}
-		said = time.Now()
 		of := ""
 		if p.Total > 0 {
 			of = fmt.Sprintf(" of %d (%d%%)", p.Total, 100*p.Read/p.Total)

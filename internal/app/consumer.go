@@ -106,12 +106,14 @@ type databaseCommand struct {
 }
 
 // connect opens the database as it is. The caller closes it.
-func (c databaseCommand) connect(ctx context.Context) (*ledger.Ledger, error) {
+func (c databaseCommand) connect(ctx context.Context, s *cli.Session) (*ledger.Ledger, error) {
 	url, err := c.Database.Resolved()
 	if err != nil {
 		return nil, &cli.Failure{Code: cli.ExitUsage, Err: err}
 	}
+	done := s.Waiting("waiting for the database to answer")
 	l, err := c.open(ctx, url)
+	done()
 	switch {
 	case err == nil:
 	case errors.Is(err, stock.ErrUnavailable) || ctx.Err() != nil:
@@ -124,7 +126,7 @@ func (c databaseCommand) connect(ctx context.Context) (*ledger.Ledger, error) {
 
 // connectMigrated is connect for a command that needs the tables.
 func (c databaseCommand) connectMigrated(ctx context.Context, s *cli.Session) (*ledger.Ledger, error) {
-	l, err := c.connect(ctx)
+	l, err := c.connect(ctx, s)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,9 @@ func (c *doctorCommand) Run(ctx context.Context, s *cli.Session) error {
 		return cli.Usage("%w", err)
 	}
 	d := doctor.Doctor{Settings: c.Consumer, Open: c.open, Program: s.Name, Patience: doctor.CheckTimeout}
+	done := s.Waiting("waiting for Kafka, Redis and the database to answer")
 	found := d.Examine(ctx)
+	done()
 	err = c.tell(s, found)
 	if err != nil {
 		return err

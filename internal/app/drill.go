@@ -87,19 +87,26 @@ func (c *drillCommand) Run(ctx context.Context, s *cli.Session) error {
 	}
 	name := "drill-" + strings.ToLower(rand.Text()[:8])
 	s.Say("drill %s: topics, group, database and lock keys of that name; nothing else is touched (seed %d)", name, c.Seed)
+	done := s.Waiting("making the topics and the database")
 	place, err := drill.Open(ctx, drill.PlaceConfig{
 		Client: client, Open: drill.OpenLedger(c.open), DatabaseURL: database, Lent: c.Empty, Name: name,
 		Partitions: c.Partitions, Replication: c.Replication,
 		RetryAfter: []time.Duration{time.Second, 3 * time.Second, 8 * time.Second},
 	})
+	done()
 	if err != nil {
 		return c.unopened(ctx, s, err)
 	}
 	result, err := c.play(ctx, s, place)
 	if c.Keep {
 		s.Say("kept: topics %s.*, group %s, database %s", name, name, strings.ReplaceAll(name, "-", "_"))
-	} else if e := place.Remove(ctx); e != nil {
-		err = errors.Join(err, fmt.Errorf("%s is not wholly removed: %w", name, e))
+	} else {
+		done = s.Waiting("removing what the drill has made; brokers keep a group until they have given up its members that were killed")
+		e := place.Remove(ctx)
+		done()
+		if e != nil {
+			err = errors.Join(err, fmt.Errorf("%s is not wholly removed: %w", name, e))
+		}
 	}
 	if err != nil {
 		return err

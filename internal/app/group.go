@@ -33,7 +33,9 @@ func (c *groupCommand) open(ctx context.Context, s *cli.Session) (*kafka.Client,
 	}
 	reach, cancel := context.WithTimeout(ctx, settings.ReachTimeout)
 	defer cancel()
+	done := s.Waiting("waiting for Kafka at %s to answer", strings.Join(client.Brokers(), ", "))
 	_, err = client.Ping(reach)
+	done()
 	if err != nil {
 		client.Close()
 		return nil, kafkaFailure(ctx, client, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -50,7 +49,7 @@ func (c *jobListCommand) Run(ctx context.Context, s *cli.Session) error {
 		return err
 	}
 	defer l.Close() //nolint:errcheck // it was only read
-	list, err := instance.Jobs(c.Consumer, l, slog.New(slog.DiscardHandler))
+	list, err := instance.Jobs(c.Consumer, l, instance.JobTalk{})
 	if err != nil {
 		return cli.Usage("%w", err)
 	}
@@ -172,7 +171,7 @@ func (c *jobRunCommand) Run(ctx context.Context, s *cli.Session) error {
 	}
 	defer l.Close() //nolint:errcheck // the run is recorded, or an error is at hand
 	log := settings.Log{Format: "text", Level: "info"}.Logger(s.Stderr)
-	list, err := instance.Jobs(c.Consumer, l, log)
+	list, err := instance.Jobs(c.Consumer, l, instance.JobTalk{Log: log, Every: cli.LineEvery})
 	if err != nil {
 		return cli.Usage("%w", err)
 	}

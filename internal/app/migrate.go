@@ -22,12 +22,13 @@ type migrated struct {
 
 // Run implements a command.
 func (c *migrateCommand) Run(ctx context.Context, s *cli.Session) error {
-	l, err := c.connect(ctx)
+	l, err := c.connect(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer l.Close() //nolint:errcheck // nothing is under way
 	answer := migrated{Applied: []string{}, Pending: []string{}}
+	done := s.Waiting("migrating: other instances may do so, too")
 	if c.Status {
 		answer.Pending, err = l.Pending(ctx)
 	} else {
@@ -35,6 +36,7 @@ func (c *migrateCommand) Run(ctx context.Context, s *cli.Session) error {
 		applied, err = l.Migrate(ctx)
 		answer.Applied = append(answer.Applied, applied...)
 	}
+	done()
 	// What was applied before it failed stays applied: that is said in any case.
 	if err == nil || len(answer.Applied) > 0 {
 		if told := c.tell(s, answer); told != nil {

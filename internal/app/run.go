@@ -29,9 +29,6 @@ type runCommand struct {
 	open OpenLedger
 }
 
-// endTalk is how often a run to the end says what is left.
-const endTalk = 2 * time.Second
-
 // Run implements a command.
 func (c *runCommand) Run(take context.Context, s *cli.Session) error {
 	log := c.Log.Logger(s.Stderr)
@@ -40,7 +37,7 @@ func (c *runCommand) Run(take context.Context, s *cli.Session) error {
 		return cli.Usage("crash-at: %w", err)
 	}
 	if plan != (crash.Plan{}) {
-		log.Warn("this instance is going to do harm to itself: CRASH_AT is set", "crash_at", plan.String())
+		log.Warn("CRASH_AT is set: this instance will kill or freeze itself on purpose", "crash_at", plan.String())
 	}
 	err = c.examine(take, s, log)
 	if err != nil {
@@ -79,7 +76,9 @@ func (c *runCommand) examine(ctx context.Context, s *cli.Session, log *slog.Logg
 	}
 	d := doctor.Doctor{Settings: c.Consumer, Open: c.open, Program: s.Name, Patience: doctor.CheckTimeout,
 		Starting: true, Migrates: c.Migrate}
+	done := s.Waiting("waiting for Kafka, Redis and the database to answer")
 	found := d.Examine(ctx)
+	done()
 	for _, line := range found {
 		switch {
 		case line.Status == doctor.StatusFail:
@@ -113,10 +112,9 @@ func (c *runCommand) work(take context.Context, s *cli.Session, i *instance.Inst
 	var waitErr error
 	waiter.Go(func() {
 		defer stop()
-		said := time.Now()
+		pace := cli.NewPace()
 		waitErr = i.WaitSettled(take, func(topic string, left int64) {
-			if time.Since(said) >= endTalk {
-				said = time.Now()
+			if pace.Due() {
 				s.Say("%s left in %s%s", cli.Counted64(left, "message"), topic, c.tierNote(topic))
 			}
 		})

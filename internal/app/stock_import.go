@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/schollz/progressbar/v3"
 
@@ -115,17 +114,20 @@ func (c *stockImportCommand) tell(s *cli.Session, i imported) error {
 	return err
 }
 
-// bar shows a person how far something is. Nobody else is shown anything.
-type bar struct{ shown *progressbar.ProgressBar }
-
-// barThrottle keeps a bar from being drawn more often than one can look.
-const barThrottle = 100 * time.Millisecond
+// bar shows how far something is: drawn on a terminal, by a line now and then elsewhere.
+type bar struct {
+	session *cli.Session
+	total   int
+	things  string
+	pace    *cli.Pace
+	shown   *progressbar.ProgressBar
+}
 
 func newBar(s *cli.Session, total int, things string) bar {
-	return bar{progressbar.NewOptions(total,
+	return bar{session: s, total: total, things: things, pace: cli.NewPace(), shown: progressbar.NewOptions(total,
 		progressbar.OptionSetWriter(s.Stderr.Bar()),
 		progressbar.OptionSetVisibility(s.Stderr.Terminal),
-		progressbar.OptionThrottle(barThrottle),
+		progressbar.OptionThrottle(cli.BarEvery),
 		progressbar.OptionSetDescription(things),
 		progressbar.OptionShowCount(),
 		progressbar.OptionSetPredictTime(true),
@@ -134,7 +136,12 @@ func newBar(s *cli.Session, total int, things string) bar {
 }
 
 // set moves the bar.
-func (b bar) set(done int) { _ = b.shown.Set(done) }
+func (b bar) set(done int) {
+	_ = b.shown.Set(done)
+	if !b.session.Stderr.Terminal && b.pace.Due() {
+		b.session.Say("%d of %d %s", done, b.total, b.things)
+	}
+}
 
 // end takes it away.
 func (b bar) end() { _ = b.shown.Clear() }

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"orderconsumer/internal/cli"
 	"orderconsumer/internal/crash"
 	"orderconsumer/internal/proof"
 	"orderconsumer/internal/workload"
@@ -62,8 +63,6 @@ const (
 	stepPatience = 2 * time.Minute
 	// drainPatience bounds the wait until nothing is left.
 	drainPatience = 10 * time.Minute
-	// sayEvery is how often a wait says that it lasts.
-	sayEvery = 2 * time.Second
 	// plannedWithin is how soon an instance has to come to the point at which it
 	// is to die.
 	plannedWithin = 30 * time.Second
@@ -162,7 +161,7 @@ func (d *drill) members(ctx context.Context) error {
 	defer cancel()
 	waiting := make(chan error, 1)
 	go func() { waiting <- d.Place.AwaitMembers(ctx, len(d.alive)) }()
-	tick := time.NewTicker(sayEvery)
+	tick := time.NewTicker(cli.LineEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -286,7 +285,7 @@ func (d *drill) past(ctx context.Context, what string, mark Mark) error {
 		waiting <- answer{on, err}
 	}()
 	pouring := d.pouring
-	tick := time.NewTicker(sayEvery)
+	tick := time.NewTicker(cli.LineEvery)
 	defer tick.Stop()
 	for {
 		select {

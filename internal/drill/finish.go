@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
+
+	"orderconsumer/internal/cli"
 )
 
 // finish publishes what is left, waits until everything is settled, stops the
@@ -17,10 +18,9 @@ func (d *drill) finish(ctx context.Context) error {
 	}
 	settling, cancel := context.WithTimeout(ctx, drainPatience)
 	defer cancel()
-	said := time.Now()
+	pace := cli.NewPace()
 	err = d.Place.AwaitLeft(settling, 0, func(left int64) {
-		if time.Since(said) >= sayEvery {
-			said = time.Now()
+		if pace.Due() {
 			d.Say("  %d messages left", left)
 		}
 	})

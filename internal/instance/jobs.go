@@ -36,9 +36,15 @@ const (
 	cleanUpMargin = 24 * time.Hour
 )
 
+// JobTalk is where long jobs say how far they are, and how often.
+type JobTalk struct {
+	Log   *slog.Logger
+	Every time.Duration
+}
+
 // Jobs are the jobs of a consumer. The clean-up is there without a horizon too:
 // asked to run, it says what it lacks.
-func Jobs(s settings.Consumer, l *ledger.Ledger, log *slog.Logger) ([]job.Job, error) {
+func Jobs(s settings.Consumer, l *ledger.Ledger, talk JobTalk) ([]job.Job, error) {
 	auditing, err := job.ParseSchedule(s.Jobs.Audit)
 	if err != nil {
 		return nil, fmt.Errorf("audit-schedule: %w", err)
@@ -48,8 +54,8 @@ func Jobs(s settings.Consumer, l *ledger.Ledger, log *slog.Logger) ([]job.Job, e
 		return nil, fmt.Errorf("clean-up-schedule: %w", err)
 	}
 	list := []job.Job{
-		{Name: JobAudit, Schedule: auditing, Do: auditJob{l, log}.do},
-		{Name: JobCleanUp, Schedule: cleanUp, Do: cleanUpJob{l, log, s.Dedup.Horizon}.do},
+		{Name: JobAudit, Schedule: auditing, Do: auditJob{l, talk}.do},
+		{Name: JobCleanUp, Schedule: cleanUp, Do: cleanUpJob{l, talk, s.Dedup.Horizon}.do},
 	}
 	if s.Dedup.Horizon == 0 {
 		list[1].Schedule, list[1].Off = job.Schedule{}, errNoHorizon
@@ -60,7 +66,7 @@ func Jobs(s settings.Consumer, l *ledger.Ledger, log *slog.Logger) ([]job.Job, e
 // auditJob holds every row against what is promised of it.
 type auditJob struct {
 	ledger *ledger.Ledger
-	log    *slog.Logger
+	talk   JobTalk
 }
 
 // audited is the result that is recorded of an audit.
@@ -71,11 +77,19 @@ type audited struct {
 
 func (j auditJob) do(ctx context.Context, _ job.Run) (string, error) {
 	var result audited
-	summary, err := j.ledger.Audit(ctx, stock.AuditOptions{Report: func(f stock.Finding) {
-		if len(result.First) < shownFindings {
-			result.First = append(result.First, report.OfLedger(f))
-		}
-	}})
+	due := j.talk.due()
+	summary, err := j.ledger.Audit(ctx, stock.AuditOptions{
+		Report: func(f stock.Finding) {
+			if len(result.First) < shownFindings {
+				result.First = append(result.First, report.OfLedger(f))
+			}
+		},
+		Progress: func(now stock.Summary) {
+			if due() {
+				j.talk.Log.Info("audit goes on", "orders", now.Orders, "movements", now.Movements, "goods", now.Goods)
+			}
+		},
+	})
 	result.Summary = report.NewSummary(summary)
 	text, encodeErr := json.Marshal(result)
 	switch {
@@ -93,18 +107,17 @@ func (j auditJob) do(ctx context.Context, _ job.Run) (string, error) {
 // cleanUpJob removes the orders from before the horizon.
 type cleanUpJob struct {
 	ledger  *ledger.Ledger
-	log     *slog.Logger
+	talk    JobTalk
 	horizon time.Duration
 }
 
 func (j cleanUpJob) do(ctx context.Context, run job.Run) (string, error) {
-	said := time.Now()
+	due := j.talk.due()
 	done, err := j.ledger.CleanUp(ctx, run, stock.CleanUp{
 		Before: time.Now().Add(-j.horizon - cleanUpMargin),
 		Progress: func(now stock.CleanedUp) {
-			if time.Since(said) >= jobTalk {
-				said = time.Now()
-				j.log.Info("clean-up goes on", "looked_at", now.Looked, "orders_removed", now.Orders)
+			if due() {
+				j.talk.Log.Info("clean-up goes on", "looked_at", now.Looked, "orders_removed", now.Orders)
 			}
 		},
 	})
@@ -120,8 +133,20 @@ func (j cleanUpJob) do(ctx context.Context, run job.Run) (string, error) {
 
 var errNoHorizon = errors.New("no order may be removed: DEDUP_HORIZON is not set, so every event that comes again must find its order")
 
-// jobTalk is how often a long job says how far it is.
-const jobTalk = 10 * time.Second
+// due returns what a job that begins now asks whether it is to say how far it is.
+func (t JobTalk) due() func() bool {
+	said := time.Now()
+	return func() bool {
+		if time.Since(said) < t.Every {
+			return false
+		}
+		said = time.Now()
+		return true
+	}
+}
+
+// instanceJobTalk is how often a long job of an instance says how far it is.
+const instanceJobTalk = 10 * time.Second
 
 // HolderName is who this process is, for records and for people.
 func HolderName() string {
@@ -134,7 +159,7 @@ func HolderName() string {
 
 // jobRunner is what runs the jobs of an instance.
 func (i *Instance) jobRunner() (*job.Runner, error) {
-	list, err := Jobs(i.settings, i.ledger, i.log)
+	list, err := Jobs(i.settings, i.ledger, JobTalk{Log: i.log, Every: instanceJobTalk})
 	if err != nil {
 		return nil, &cli.Failure{Code: cli.ExitUsage, Err: err}
 	}

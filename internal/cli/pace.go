@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Pace lets what goes on be told every [LineEvery], and not at once: what is soon over
+// needs no telling.
+type Pace struct{ told time.Time }
+
+// NewPace is the pace of something that begins now.
+func NewPace() *Pace { return &Pace{told: time.Now()} }
+
+// Due reports whether it is to be told now; then it has been. It is for one goroutine at
+// a time.
+func (p *Pace) Due() bool {
+	if time.Since(p.told) < LineEvery {
+		return false
+	}
+	p.told = time.Now()
+	return true
+}
+
+// Waiting says every [LineEvery] what is waited for, until done is called. It is for work
+// that does not tell by itself how far it is.
+func (s *Session) Waiting(format string, args ...any) (done func()) {
+	what, began := fmt.Sprintf(format, args...), time.Now()
+	stop := make(chan struct{})
+	var teller sync.WaitGroup
+	teller.Go(func() {
+		tick := time.NewTicker(LineEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				s.Say("%s, %s so far", what, time.Since(began).Round(time.Second))
+			case <-stop:
+				return
+			}
+		}
+	})
+	return sync.OnceFunc(func() {
+		close(stop)
+		teller.Wait()
+	})
+}
