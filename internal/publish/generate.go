@@ -42,6 +42,10 @@ const seedsChosen = 1_000_000
 
 // Run implements a command.
 func (c *GenerateCommand) Run(ctx context.Context, s *cli.Session) error {
+	err := c.Target.check()
+	if err != nil {
+		return err
+	}
 	shop, err := c.shop()
 	if err != nil {
 		return err

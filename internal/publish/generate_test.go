@@ -131,6 +131,8 @@ func TestGenerateRefuses(t *testing.T) {
 	k := newKiosk(t)
 	for want, args := range map[string][]string{
 		"both want standard output":           {"--print", "-o", "json"},
+		"--rate is -1, must be at least 0":    {"--print", "--rate=-1"}, // once it hung for ever
+		"--rate is NaN":                       {"--print", "--rate=NaN"},
 		"--stock-only needs --stock-file":     {"--stock-only"},
 		"--stock-share is -1":                 {"--stock-share=-1"},
 		`--start is "yesterday"`:              {"--start", "yesterday"},

@@ -34,13 +34,22 @@ type target struct {
 	publisher *kafka.Publisher
 }
 
-// open makes sure that the topic can be published to.
-func (t *TargetSettings) open(ctx context.Context, s *cli.Session) (*target, error) {
+// check refuses what makes no sense, also for events that are only printed.
+func (t *TargetSettings) check() error {
 	if t.Rate < 0 || math.IsNaN(t.Rate) {
-		return nil, cli.Usage("--rate is %v, must be at least 0", t.Rate)
+		return cli.Usage("--rate is %v, must be at least 0", t.Rate)
 	}
 	if t.Timeout <= 0 {
-		return nil, cli.Usage("--timeout is %s, must be more than 0", t.Timeout)
+		return cli.Usage("--timeout is %s, must be more than 0", t.Timeout)
+	}
+	return nil
+}
+
+// open makes sure that the topic can be published to.
+func (t *TargetSettings) open(ctx context.Context, s *cli.Session) (*target, error) {
+	err := t.check()
+	if err != nil {
+		return nil, err
 	}
 	client, err := t.Kafka.Client(s.Name)
 	if err != nil {
