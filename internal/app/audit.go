@@ -35,7 +35,7 @@ func (c *auditCommand) Run(ctx context.Context, s *cli.Session) error {
 		Report: w.finding,
 		Progress: func(now stock.Summary) {
 			if pace.Due() {
-				s.Say("audit: %s, %s, %d goods so far", cli.Counted64(now.Orders, "order"), cli.Counted64(now.Movements, "movement"), now.Goods)
+				s.Say("audit: %s, %s, %s so far", cli.Counted64(now.Orders, "order"), cli.Counted64(now.Movements, "movement"), cli.Counted64(now.Goods, "goods id"))
 			}
 		},
 	})

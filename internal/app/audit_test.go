@@ -50,7 +50,7 @@ func TestAudit(t *testing.T) {
 	}
 
 	got := run("audit").want(t, cli.ExitOK)
-	if !strings.HasPrefix(got.stdout, "clean: 3 orders (2 deducted, 1 rejected), 1 goods, 3 movements, in ") || got.stderr != "" {
+	if !strings.HasPrefix(got.stdout, "clean: 3 orders (2 deducted, 1 rejected), 1 goods id, 3 movements, in ") || got.stderr != "" {
 		t.Errorf("clean: %+v", got)
 	}
 
@@ -65,7 +65,7 @@ func TestAudit(t *testing.T) {
 			"RULE                           ORDER                 GOODS                 DETAIL\n",
 			"deducted_order_not_whole       A-1                   -                     asked for \"apple\":2, took nothing",
 			"level_is_not_sum_of_movements  -                     apple                 available 2, sum of movements 4\n",
-			"\n2 findings: 3 orders (2 deducted, 1 rejected), 1 goods, 2 movements, in ",
+			"\n2 findings: 3 orders (2 deducted, 1 rejected), 1 goods id, 2 movements, in ",
 		)
 		testkit.WantParts(t, got.stderr, "the database does not hold what is promised of it: 2 findings")
 	})

@@ -153,7 +153,7 @@ func TestDoctorOnAShopThatIsWell(t *testing.T) {
 	})
 	t.Run("it leaves nothing behind", func(t *testing.T) {
 		t.Parallel()
-		testkit.WantParts(t, at(t, p.servers)("audit").want(t, cli.ExitOK).stdout, "clean: 0 orders, 0 goods, 0 movements")
+		testkit.WantParts(t, at(t, p.servers)("audit").want(t, cli.ExitOK).stdout, "clean: 0 orders, 0 goods ids, 0 movements")
 	})
 }
 

@@ -18,7 +18,7 @@ import (
 // jobCommands look at jobs and run them by hand.
 type jobCommands struct {
 	List    jobListCommand    `cmd:"" help:"Show the jobs, when they run, and how the newest run went."`
-	Run     jobRunCommand     `cmd:"" help:"Run a job now, unless an instance does."`
+	Run     jobRunCommand     `cmd:"" help:"Run a job now, unless an instance does. Ctrl-C hands the run to an instance, which goes on with it."`
 	History jobHistoryCommand `cmd:"" help:"Show the newest runs."`
 }
 

@@ -12,7 +12,7 @@ import (
 // stockCommands read and change levels.
 type stockCommands struct {
 	Import stockImportCommand `cmd:"" help:"Set or raise the levels of many goods, from a CSV file."`
-	Set    stockSetCommand    `cmd:"" help:"Make the level of one goods what was counted."`
+	Set    stockSetCommand    `cmd:"" help:"Make one level what was counted."`
 	Add    stockAddCommand    `cmd:"" help:"Put goods that came in on top of a level."`
 	Get    stockGetCommand    `cmd:"" help:"Show the levels of some goods."`
 	List   stockListCommand   `cmd:"" help:"Show the levels of all goods, by id."`

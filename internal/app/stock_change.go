@@ -21,7 +21,7 @@ type stockChange struct {
 	NumArg   *int64 `arg:"" optional:"" name:"num" help:"How many."`
 	Goods    string `help:"Goods id, instead of the argument."`
 	Num      *int64 `help:"How many, instead of the argument."`
-	Ref      string `help:"Name of this change, up to 64 bytes. The same change of a goods under the same name is not applied again, and another change of that goods is refused; a new name is made up when none is given."`
+	Ref      string `help:"Name of this change, up to 64 bytes. The same change of the same goods under the same name is not applied again, and another change of them is refused; a new name is made up when none is given."`
 }
 
 // stockSetCommand makes a level what was counted.

@@ -126,11 +126,7 @@ func Open(ctx context.Context, s settings.Consumer, o Options) (_ *Instance, err
 // memberName is what brokers, and whoever asks them about the group, call this
 // process: with the machine and the process in it, so that it can be stopped.
 func memberName() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return fmt.Sprintf("order-consumer@%s/%d", host, os.Getpid())
+	return fmt.Sprintf("order-consumer@%s/%d", cli.HostName(), os.Getpid())
 }
 
 func (i *Instance) openLock() error {

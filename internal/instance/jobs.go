@@ -150,11 +150,7 @@ const instanceJobTalk = 10 * time.Second
 
 // HolderName is who this process is, for records and for people.
 func HolderName() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return fmt.Sprintf("%s:%d", host, os.Getpid())
+	return fmt.Sprintf("%s:%d", cli.HostName(), os.Getpid())
 }
 
 // jobRunner is what runs the jobs of an instance.

@@ -19,7 +19,7 @@ type GenerateCommand struct {
 	Skew          float64 `env:"GENERATE_SKEW" default:"1.1" help:"How unevenly goods are wanted: the s of Zipf's law, 0 for all alike."`
 	LinesMin      int     `env:"GENERATE_LINES_MIN" default:"1" help:"Fewest goods in an order."`
 	LinesMax      int     `env:"GENERATE_LINES_MAX" default:"3" help:"Most goods in an order."`
-	NumMax        int     `env:"GENERATE_NUM_MAX" default:"3" help:"Most of one goods that an order takes."`
+	NumMax        int     `env:"GENERATE_NUM_MAX" default:"3" help:"Most that an order takes of the same goods."`
 	Duplicates    float64 `env:"GENERATE_DUPLICATES" default:"0.02" help:"Share of the orders that are sent twice."`
 	Cancellations float64 `env:"GENERATE_CANCELLATIONS" default:"0.05" help:"Share of the orders that are cancelled."`
 	Broken        float64 `env:"GENERATE_BROKEN" default:"0.01" help:"Events that break the contract, for each order."`

@@ -93,6 +93,6 @@ func (s Summary) String() string {
 	if !s.Clean {
 		verdict = cli.Counted64(s.Findings, "finding")
 	}
-	return fmt.Sprintf("%s: %s, %d goods, %s, in %s", verdict, orders, s.Goods,
+	return fmt.Sprintf("%s: %s, %s, %s, in %s", verdict, orders, cli.Counted64(s.Goods, "goods id"),
 		cli.Counted64(s.Movements, "movement"), time.Duration(s.Seconds*float64(time.Second)).Round(time.Millisecond))
 }

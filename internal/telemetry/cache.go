@@ -25,7 +25,7 @@ const maxLookups = 16
 func newCacheMetrics(r registrar) cacheMetrics {
 	m := cacheMetrics{
 		lookups: counters(r.counterVec("order_stock_lookups_total",
-			"Questions for the level of a goods, by how they were answered.", "result"), maxLookups,
+			"Questions for levels, by how they were answered.", "result"), maxLookups,
 			"hit", "unknown", "stale", "rebuilt", "database", "refused"),
 		rebuilds: counters(r.counterVec("order_stock_cache_rebuilds_total",
 			"Readings of the database for the cache, each for many goods, by how they ended.", "result"), maxReasons,
