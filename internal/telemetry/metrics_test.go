@@ -49,6 +49,11 @@ func exercised() *Metrics {
 	m.CacheStore(errors.New("gone"))
 	m.Served("/v1/stock/{goods_id}", "GET", 200, time.Millisecond)
 	m.Served("", "BREW", 404, time.Millisecond)
+	m.JobBegan("audit", true)
+	m.JobEnded("audit", JobDone, time.Minute)
+	m.JobTrouble("audit")
+	m.JobSeen("audit", false, time.Unix(1, 0))
+	m.Audited(0)
 	return m
 }
 
