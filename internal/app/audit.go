@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -29,10 +28,10 @@ func (c *auditCommand) Run(ctx context.Context, s *cli.Session) error {
 	if c.Log {
 		return c.auditLog(ctx, s, l)
 	}
-	w := auditWriter{OutputSettings: c.OutputSettings, to: s.Stdout}
+	w := newAuditWriter(c.OutputSettings, s.Stdout)
 	pace := cli.NewPace()
 	summary, err := l.Audit(ctx, stock.AuditOptions{
-		Report: w.finding,
+		Report: func(f stock.Finding) { w.row(report.OfLedger(f)) },
 		Progress: func(now stock.Summary) {
 			if pace.Due() {
 				s.Say("audit: %s, %s, %s so far", cli.Counted64(now.Orders, "order"), cli.Counted64(now.Movements, "movement"), cli.Counted64(now.Goods, "goods id"))
@@ -44,9 +43,9 @@ func (c *auditCommand) Run(ctx context.Context, s *cli.Session) error {
 		w.breakOff(err)
 		return databaseFailure(ctx, err)
 	}
-	w.summary(summary)
+	w.end(report.NewSummary(summary))
 	if w.err != nil {
-		return fmt.Errorf("write the answer: %w", w.err)
+		return w.err
 	}
 	if !summary.Clean() {
 		return &cli.Failure{Code: cli.ExitFailed, Err: report.Dirty(summary), Try: mending(s)}
@@ -60,84 +59,58 @@ func mending(s *cli.Session) string {
 		"for events: producer replay --findings findings.jsonl", s.Name, s.Name)
 }
 
-// auditWriter writes findings as they come: there may be as many as rows.
+// auditWriter writes findings as they come.
 type auditWriter struct {
-	cli.OutputSettings
-	to    io.Writer
-	count int
-	err   error // the first that writing met
+	rows rowWriter[findingRow]
+	err  error // the first that writing met
 }
 
-func (w *auditWriter) print(format string, args ...any) {
-	if w.err == nil {
-		_, w.err = fmt.Fprintf(w.to, format, args...)
-	}
+func newAuditWriter(o cli.OutputSettings, to io.Writer) *auditWriter {
+	return &auditWriter{rows: rowWriter[findingRow]{OutputSettings: o, to: to, member: "findings",
+		head: fmt.Sprintf(auditRow, "RULE", "ORDER", "GOODS", "DETAIL")}}
 }
 
-func (w *auditWriter) json(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil && w.err == nil {
-		w.err = err
-	}
-	return string(text)
-}
-
-// finding writes one finding of the ledger.
-func (w *auditWriter) finding(f stock.Finding) {
-	w.row(report.OfLedger(f))
-}
-
-// row writes one finding.
-func (w *auditWriter) row(row report.Finding) {
-	switch {
-	case w.Output == "text":
-		if w.count == 0 {
-			w.print(auditRow, "RULE", "ORDER", "GOODS", "DETAIL")
-		}
-		detail := row.Detail
-		if row.Topic != "" {
-			detail = fmt.Sprintf("%s/%d@%d: %s", row.Topic, *row.Partition, *row.Offset, detail)
-		}
-		w.print(auditRow, row.Rule, cli.OrDash(row.OrderID), cli.OrDash(row.GoodsID), detail)
-	case w.Output == "jsonl":
-		w.print("%s\n", w.json(row))
-	case w.count == 0:
-		w.print(`{"findings":[%s`, w.json(row))
-	default:
-		w.print(`,%s`, w.json(row))
-	}
-	w.count++
-}
+// findingRow is a finding as it is written.
+type findingRow struct{ report.Finding }
 
 // auditRow fits the longest rule, and ids of a common length.
 const auditRow = "%-29s  %-20s  %-20s  %s\n"
 
-// summary writes the end of an audit of the ledger.
-func (w *auditWriter) summary(s stock.Summary) { w.end(report.NewSummary(s)) }
+// String is the finding as a line of a table.
+func (r findingRow) String() string {
+	detail := r.Detail
+	if r.Topic != "" {
+		detail = fmt.Sprintf("%s/%d@%d: %s", r.Topic, *r.Partition, *r.Offset, detail)
+	}
+	return fmt.Sprintf(auditRow, r.Rule, cli.OrDash(r.OrderID), cli.OrDash(r.GoodsID), detail)
+}
+
+// row writes one finding.
+func (w *auditWriter) row(f report.Finding) {
+	if w.err == nil {
+		w.err = w.rows.row(findingRow{f})
+	}
+}
 
 // end writes the end: a line for a person, an object for programs.
 func (w *auditWriter) end(total fmt.Stringer) {
-	switch w.Output {
+	if w.err != nil {
+		return
+	}
+	switch w.rows.Output {
 	case "text":
-		w.print("%s\n", total)
+		w.err = w.rows.print(total.String() + "\n")
 	case "jsonl":
-		w.print("{\"summary\":%s}\n", w.json(total))
+		w.err = w.rows.Object(w.rows.to, map[string]fmt.Stringer{"summary": total})
 	default:
-		if w.count == 0 {
-			w.print(`{"findings":[`)
-		}
-		w.print("],\"summary\":%s}\n", w.json(total))
+		w.err = w.rows.endWith("summary", total)
 	}
 }
 
 // breakOff ends an answer that is not complete: a program that reads it can
 // tell, and so can one that reads the exit code.
 func (w *auditWriter) breakOff(err error) {
-	if w.Output != "json" {
-		return
+	if w.err == nil {
+		w.err = w.rows.endWith("error", err.Error())
 	}
-	if w.count == 0 {
-		w.print(`{"findings":[`)
-	}
-	w.print("],\"error\":%s}\n", w.json(err.Error()))
 }

@@ -40,7 +40,7 @@ func (c *auditCommand) auditLog(ctx context.Context, s *cli.Session, l *ledger.L
 		return err
 	}
 	defer client.Close()
-	w := auditWriter{OutputSettings: c.OutputSettings, to: s.Stdout}
+	w := newAuditWriter(c.OutputSettings, s.Stdout)
 	job, err := c.logCase(ctx, s, client, from, to)
 	if err != nil {
 		return kafkaFailure(ctx, client, err)
@@ -65,7 +65,7 @@ func (c *auditCommand) auditLog(ctx context.Context, s *cli.Session, l *ledger.L
 	}
 	w.end(newShownLogSummary(&summary))
 	if w.err != nil {
-		return fmt.Errorf("write the answer: %w", w.err)
+		return w.err
 	}
 	if !summary.Clean() {
 		return &cli.Failure{

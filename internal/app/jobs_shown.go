@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"time"
 
 	"orderconsumer/internal/cli"
@@ -114,68 +113,4 @@ func (r shownRun) String() string {
 		result = fmt.Sprintf("(%s vanished) %s", cli.Counted(r.Crashes, "holder"), result)
 	}
 	return fmt.Sprintf(runRow, r.Job, r.ScheduledAt.Format("2006-01-02T15:04:05.000Z"), r.State, took, cli.OrDash(r.Holder), cli.OrDash(result))
-}
-
-// writeAll writes rows as a table under head, as one document with them as its
-// member, or as a line each.
-func writeAll[T fmt.Stringer](o cli.OutputSettings, to io.Writer, member, head string, rows []T) error {
-	w := rowWriter[T]{OutputSettings: o, to: to, member: member, head: head}
-	for _, row := range rows {
-		if err := w.row(row); err != nil {
-			return err
-		}
-	}
-	return w.end()
-}
-
-// rowWriter is writeAll for rows that come one after the other.
-type rowWriter[T fmt.Stringer] struct {
-	cli.OutputSettings
-	to           io.Writer
-	member, head string
-	n            int
-}
-
-// row writes one row.
-func (w *rowWriter[T]) row(row T) error {
-	w.n++
-	if w.Output == "jsonl" {
-		return w.Object(w.to, row)
-	}
-	text := row.String()
-	switch {
-	case w.Machine():
-		encoded, err := json.Marshal(row)
-		if err != nil {
-			return fmt.Errorf("write the answer: %w", err)
-		}
-		text = "," + string(encoded)
-		if w.n == 1 {
-			text = w.opening() + string(encoded)
-		}
-	case w.n == 1:
-		text = w.head + text
-	}
-	return w.print(text)
-}
-
-// end ends the document. No row may follow.
-func (w *rowWriter[T]) end() error {
-	switch {
-	case w.Output != "json":
-		return nil
-	case w.n == 0:
-		return w.print(w.opening() + "]}\n")
-	default:
-		return w.print("]}\n")
-	}
-}
-
-func (w *rowWriter[T]) opening() string { return fmt.Sprintf("{%q:[", w.member) }
-
-func (w *rowWriter[T]) print(text string) error {
-	if _, err := io.WriteString(w.to, text); err != nil {
-		return fmt.Errorf("write the answer: %w", err)
-	}
-	return nil
 }

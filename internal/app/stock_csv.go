@@ -13,9 +13,6 @@ import (
 	"orderconsumer/internal/stock"
 )
 
-// csvMark is what some editors begin a file with: the byte order mark of UTF-8.
-const csvMark = "\xef\xbb\xbf"
-
 // maxRecordBytes is the longest line that is taken for a row.
 const maxRecordBytes = 64 << 10
 
@@ -32,9 +29,9 @@ const (
 func readLevels(in io.Reader, mode stock.Mode) ([]stock.Line, error) {
 	r := levelReader{mode: mode, seen: make(map[string]int)}
 	buffered := bufio.NewReader(in)
-	begin, _ := buffered.Peek(len(csvMark))
-	if string(begin) == csvMark {
-		_, _ = buffered.Discard(len(csvMark)) // it was peeked at
+	begin, _ := buffered.Peek(len(cli.ByteOrderMark))
+	if string(begin) == cli.ByteOrderMark {
+		_, _ = buffered.Discard(len(cli.ByteOrderMark)) // it was peeked at
 	}
 	r.input = &boundedRecords{from: buffered}
 	r.csv = csv.NewReader(r.input)

@@ -2,11 +2,9 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strings"
 
 	"orderconsumer/internal/cli"
@@ -47,10 +45,10 @@ func (c *stockGetCommand) Run(ctx context.Context, s *cli.Session) error {
 		}
 		asked[id] = true
 	}
-	w := levelWriter{OutputSettings: c.OutputSettings, to: s.Stdout}
+	w := newLevelWriter(c.OutputSettings, s.Stdout)
 	err = w.write(levels)
 	if err == nil {
-		err = w.end("unknown", unknown)
+		err = w.endWith("unknown", unknown)
 	}
 	if err != nil || len(unknown) == 0 {
 		return err
@@ -100,12 +98,12 @@ func (c *stockListCommand) Run(ctx context.Context, s *cli.Session) error {
 		return err
 	}
 	defer l.Close() //nolint:errcheck // nothing is under way
-	w := levelWriter{OutputSettings: c.OutputSettings, to: s.Stdout}
-	more, err := c.pages(ctx, l, left, &w)
+	w := newLevelWriter(c.OutputSettings, s.Stdout)
+	more, err := c.pages(ctx, l, left, w)
 	if err != nil {
 		return databaseFailure(ctx, err)
 	}
-	err = w.end("next", more)
+	err = w.endWith("next", more)
 	if err != nil {
 		return err
 	}
@@ -154,13 +152,20 @@ func newShownLevel(l stock.Level) shownLevel {
 	return shownLevel{GoodsID: l.Goods, Available: l.Available, UpdatedAt: l.UpdatedAt.UTC().Format(order.TimeFormat)}
 }
 
-// levelWriter writes levels as they come: as a table, as one object a line, or
-// as one object that holds them all.
+// levelWriter writes levels as they come, a page at a time.
 type levelWriter struct {
-	cli.OutputSettings
-	to    io.Writer
-	count int
+	rowWriter[levelRow]
 	width int // of the first column
+}
+
+func newLevelWriter(o cli.OutputSettings, to io.Writer) *levelWriter {
+	return &levelWriter{rowWriter: rowWriter[levelRow]{OutputSettings: o, to: to, member: "stock"}}
+}
+
+// levelRow is a level as it is written.
+type levelRow struct {
+	shownLevel
+	width int
 }
 
 // Widths of the columns of a table, at least.
@@ -169,53 +174,29 @@ const (
 	availableWidth = len("AVAILABLE")
 )
 
-// write writes some more levels.
-func (w *levelWriter) write(levels []stock.Level) error {
-	var b strings.Builder
-	if w.Output == "text" && w.count == 0 && len(levels) > 0 {
-		longest := slices.MaxFunc(levels, func(a, b stock.Level) int { return len([]rune(cli.Shown(a.Goods))) - len([]rune(cli.Shown(b.Goods))) })
-		w.width = max(goodsWidth, len([]rune(cli.Shown(longest.Goods))))
-		fmt.Fprintf(&b, "%-*s  %*s  %s\n", w.width, "GOODS", availableWidth, "AVAILABLE", "UPDATED")
-	}
-	for _, level := range levels {
-		row := newShownLevel(level)
-		if w.Output == "text" {
-			fmt.Fprintf(&b, "%-*s  %*d  %s\n", w.width, cli.Shown(row.GoodsID), availableWidth, row.Available, row.UpdatedAt)
-			w.count++
-			continue
-		}
-		text, err := json.Marshal(row)
-		if err != nil {
-			return fmt.Errorf("write the answer: %w", err)
-		}
-		switch {
-		case w.Output == "jsonl":
-			text = append(text, '\n')
-		case w.count == 0:
-			b.WriteString(`{"stock":[`)
-		default:
-			b.WriteByte(',')
-		}
-		b.Write(text)
-		w.count++
-	}
-	_, err := io.WriteString(w.to, b.String())
-	return err
+// String is the level as a line of a table.
+func (r levelRow) String() string {
+	return fmt.Sprintf("%-*s  %*d  %s\n", r.width, cli.Shown(r.GoodsID), availableWidth, r.Available, r.UpdatedAt)
 }
 
-// end closes the one object, with one more member in it.
-func (w *levelWriter) end(name string, member any) error {
-	if w.Output != "json" {
-		return nil
+// write writes some more levels. The first column is as wide as these of the first
+// call want it.
+func (w *levelWriter) write(levels []stock.Level) error {
+	if w.n == 0 {
+		w.width = goodsWidth
+		for _, level := range levels {
+			w.width = max(w.width, len([]rune(cli.Shown(level.Goods))))
+		}
+		w.head = fmt.Sprintf("%-*s  %*s  %s\n", w.width, "GOODS", availableWidth, "AVAILABLE", "UPDATED")
 	}
-	text, err := json.Marshal(member)
-	if err != nil {
-		return fmt.Errorf("write the answer: %w", err)
+	var page strings.Builder // one call of the system for all of them
+	to := w.to
+	w.to = &page
+	for _, level := range levels {
+		if err := w.row(levelRow{newShownLevel(level), w.width}); err != nil {
+			return err
+		}
 	}
-	begin := ""
-	if w.count == 0 {
-		begin = `{"stock":[`
-	}
-	_, err = fmt.Fprintf(w.to, "%s],%q:%s}\n", begin, name, text)
-	return err
+	w.to = to
+	return w.print(page.String())
 }

@@ -7,6 +7,9 @@ import (
 	"unicode/utf8"
 )
 
+// ByteOrderMark is what some editors begin a file with. It is no part of what they say.
+const ByteOrderMark = "\xef\xbb\xbf"
+
 // Counted is a number of things.
 func Counted(n int, thing string) string {
 	if n == 1 {

@@ -30,7 +30,7 @@ func TestPublishCSV(t *testing.T) {
 		},
 		{
 			name:   "a header line may name the columns in another order, beside others",
-			text:   byteOrderMark + "num,Goods_ID,comment,ORDER_ID\r\n2,421,\"a, b\",A-1\r\n\r\n1,422,,A-1",
+			text:   cli.ByteOrderMark + "num,Goods_ID,comment,ORDER_ID\r\n2,421,\"a, b\",A-1\r\n\r\n1,422,,A-1",
 			orders: map[string][]stock.Line{"A-1": {{Goods: "421", Num: 2}, {Goods: "422", Num: 1}}},
 		},
 		{

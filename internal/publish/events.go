@@ -39,7 +39,7 @@ func (r *eventReader) events() iter.Seq[parcel] {
 	return func(yield func(parcel) bool) {
 		for l := range r.lines.all() {
 			if l.number == 1 {
-				l.text = bytes.TrimPrefix(l.text, []byte(byteOrderMark))
+				l.text = bytes.TrimPrefix(l.text, []byte(cli.ByteOrderMark))
 			}
 			if !r.deal(l, yield) {
 				return

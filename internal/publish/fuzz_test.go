@@ -45,7 +45,7 @@ func FuzzPublishFile(f *testing.F) {
 	for _, text := range []string{
 		`{"type":"order.created","order_id":"A","items":[{"goods_id":"1","num":1}]}` + "\n\n{\n" + `{"order_id":"B"}`,
 		"A-1,421,2\nA-1,422,1\r\n\r\nA-2,421,5\nA-1,7,7",
-		byteOrderMark + "num,goods_id,comment,order_id\n2,421,\"a, b\",A-1\n1,422,,A-1\n\"\n,,,A-2\n",
+		cli.ByteOrderMark + "num,goods_id,comment,order_id\n2,421,\"a, b\",A-1\n1,422,,A-1\n\"\n,,,A-2\n",
 		"A,1,1\n" + strings.Repeat("A,2,1\n", order.MaxItems) + "B,1,1\n",
 		"[1]\n", "order_id\nA\n", "\xff\xfe\x00A\x00,\x00", "A,1,+1\nA ,1,1\n A,1,9223372036854775808\n",
 	} {
@@ -91,7 +91,7 @@ func checkLines(t *testing.T, text []byte, parcels []parcel, kept string, r *eve
 		}
 	}
 	left := make(map[string]int)
-	count(left, strings.TrimPrefix(string(text), byteOrderMark), 1)
+	count(left, strings.TrimPrefix(string(text), cli.ByteOrderMark), 1)
 	for i := range parcels {
 		count(left, string(parcels[i].raw), -1)
 	}

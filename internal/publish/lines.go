@@ -19,9 +19,6 @@ const (
 	readBytes = 64 << 10
 )
 
-// byteOrderMark is what some editors begin a file with.
-const byteOrderMark = "\xef\xbb\xbf"
-
 // line is one line of the input.
 type line struct {
 	number int    // counted from one

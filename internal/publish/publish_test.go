@@ -35,7 +35,7 @@ func TestPublishLines(t *testing.T) {
 		t.Parallel()
 		k := newKiosk(t)
 		odd := `{ "order_id" : 7, "type":"order.created",  "items":[{"num":"2","goods_id":421}], "note": "\u00e4" } `
-		file := k.file("orders.jsonl", byteOrderMark+creates("A-1", "421", 2)+"\r\n\r\n  \n"+odd+"\n"+cancels("A-1"))
+		file := k.file("orders.jsonl", cli.ByteOrderMark+creates("A-1", "421", 2)+"\r\n\r\n  \n"+odd+"\n"+cancels("A-1"))
 		got := k.call("", "publish", "--file", file)
 		got.expect(t, cli.ExitOK, "published 3 to "+k.topic+", failed 0, ")
 		if got.stdout != "" {
