@@ -99,7 +99,7 @@ func (w *auditWriter) end(total fmt.Stringer) {
 	}
 	switch w.rows.Output {
 	case "text":
-		w.err = w.rows.print(total.String() + "\n")
+		w.err = w.rows.text(total.String() + "\n")
 	case "jsonl":
 		w.err = w.rows.Object(w.rows.to, map[string]fmt.Stringer{"summary": total})
 	default:

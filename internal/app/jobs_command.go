@@ -226,6 +226,8 @@ func (c *jobRunCommand) failure(ctx context.Context, s *cli.Session, err error) 
 	switch {
 	case errors.As(err, &running):
 		return &cli.Failure{Code: cli.ExitFailed, Err: err, Try: fmt.Sprintf("%s job history %s", s.Name, c.Job)}
+	case errors.Is(err, cli.ErrStopped):
+		return &cli.Failure{Code: cli.ExitFailed, Err: err, Try: fmt.Sprintf("%s job history %s: an instance goes on with it", s.Name, c.Job)}
 	case errors.Is(err, job.ErrLockUnavailable):
 		return &cli.Failure{Code: cli.ExitUnreachable, Err: err, Try: s.Name + " doctor, or --lock optional"}
 	default:

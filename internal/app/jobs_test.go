@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -205,5 +207,19 @@ func (s *shop) awaitRuns(name string, ok func(job.Record) bool) []job.Record {
 		case <-deadline:
 			s.t.Fatalf("no such run of %s: %+v", name, runs)
 		}
+	}
+}
+
+// A run that Ctrl-C has stopped is an instance's: who has stopped it is told where to
+// see that.
+func TestAJobThatIsStoppedByHandIsHandedOn(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	c := jobRunCommand{Job: instance.JobAudit}
+	err := c.failure(ctx, &cli.Session{Name: "consumer"}, fmt.Errorf("job audit was given up half-way: %w by interrupt", cli.ErrStopped))
+	f, ok := errors.AsType[*cli.Failure](err)
+	if !ok || f.Code != cli.ExitFailed || f.Try != "consumer job history audit: an instance goes on with it" {
+		t.Errorf("got %v", err)
 	}
 }

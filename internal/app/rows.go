@@ -49,7 +49,7 @@ func (w *rowWriter[T]) row(row T) error {
 	case w.n == 1:
 		text = w.head + text
 	}
-	return w.print(text)
+	return w.text(text)
 }
 
 // end ends the document. No row may follow.
@@ -73,12 +73,12 @@ func (w *rowWriter[T]) close(more string) error {
 	if w.n == 0 {
 		text = w.opening() + text
 	}
-	return w.print(text)
+	return w.text(text)
 }
 
 func (w *rowWriter[T]) opening() string { return fmt.Sprintf("{%q:[", w.member) }
 
-func (w *rowWriter[T]) print(text string) error {
+func (w *rowWriter[T]) text(text string) error {
 	if _, err := io.WriteString(w.to, text); err != nil {
 		return fmt.Errorf("write the answer: %w", err)
 	}

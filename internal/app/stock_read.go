@@ -198,5 +198,5 @@ func (w *levelWriter) write(levels []stock.Level) error {
 		}
 	}
 	w.to = to
-	return w.print(page.String())
+	return w.text(page.String())
 }
