@@ -69,3 +69,14 @@ func TestMigrationThatIsRefused(t *testing.T) {
 		testkit.WantParts(t, got.want(t, cli.ExitFailed).stderr, "migrate: ", "stock", "exists")
 	}
 }
+
+// Brokers that answer and will not make a topic are no brokers that are away.
+func TestTopicsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+	got := p.run("run", "--exit-at-end", "--replication", "7").want(t, cli.ExitFailed)
+	testkit.WantParts(t, got.stderr, "create topic ", "replication 7", "try: consumer doctor")
+	if strings.Contains(got.stderr, "no answer") {
+		t.Error(got.stderr)
+	}
+}

@@ -49,7 +49,7 @@ func (c *runCommand) Run(take context.Context, s *cli.Session) error {
 		return err
 	}
 	defer i.Close()
-	err = c.prepare(take, i)
+	err = c.prepare(take, s, i)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,8 @@ func (c *runCommand) examine(ctx context.Context, s *cli.Session, log *slog.Logg
 }
 
 // prepare makes sure that everything is there before the group is joined.
-func (c *runCommand) prepare(ctx context.Context, i *instance.Instance) error {
+func (c *runCommand) prepare(ctx context.Context, s *cli.Session, i *instance.Instance) error {
+	defer s.Waiting("making sure that tables and topics are there")()
 	if c.Migrate {
 		err := i.Migrate(ctx)
 		if err != nil {

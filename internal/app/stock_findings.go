@@ -33,12 +33,17 @@ func (c *stockAddCommand) mend(ctx context.Context, s *cli.Session) error {
 		return err
 	}
 	defer l.Close() //nolint:errcheck // what was changed is committed
-	m := mender{command: c, ledger: l, session: s,
+	m := mender{command: c, ledger: l, session: s, pace: cli.NewPace(),
 		out: rowWriter[changedLevel]{OutputSettings: c.OutputSettings, to: s.Stdout, member: "levels"}}
 	if !c.Execute {
 		m.ledger = l.Rehearse()
 	}
-	err = readFindings(in, func(f *report.Finding) error { return m.finding(ctx, f) })
+	looked := 0
+	err = readFindings(in, func(f *report.Finding) error {
+		looked++
+		m.goesOn("%s looked at", cli.Counted(looked, "finding"))
+		return m.finding(ctx, f)
+	})
 	if err == nil {
 		err = m.recount(ctx)
 	}
@@ -78,6 +83,7 @@ type mender struct {
 	ledger  mends
 	session *cli.Session
 	out     rowWriter[changedLevel]
+	pace    *cli.Pace
 	mended  int
 	others  int
 	rows    int // of those others: about an order's rows, which the log has to confirm
@@ -90,6 +96,13 @@ type mender struct {
 // aboutRows are the findings about an order's row and its movements: those are mended
 // that say so.
 var aboutRows = []audit.Rule{audit.RuleNoEvent, audit.Rule(stock.RuleDeducted), audit.Rule(stock.RuleReleased), audit.Rule(stock.RuleUntouched), audit.Rule(stock.RuleNoOrder)}
+
+// goesOn says now and then how far the work is.
+func (m *mender) goesOn(format string, args ...any) {
+	if m.pace.Due() {
+		m.session.Say(format, args...)
+	}
+}
 
 // end says what was done, and what is left.
 func (m *mender) end() error {
@@ -200,7 +213,8 @@ func (m *mender) recount(ctx context.Context) error {
 		}
 		return nil
 	}
-	for _, f := range m.levels {
+	for i, f := range m.levels {
+		m.goesOn("%d of %s recounted", i, cli.Counted(len(m.levels), "level"))
 		done, err := m.ledger.Recount(ctx, f.GoodsID)
 		if err != nil {
 			err = m.skip(f, err)

@@ -2,6 +2,7 @@ package instance
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -33,12 +34,22 @@ func (i *Instance) EnsureTopics(ctx context.Context) error {
 	defer cancel()
 	created, err := i.client.EnsureTopics(ctx, i.settings.TopicSpecs())
 	if err != nil {
-		return settings.KafkaFailure(ctx, i.client.Brokers(), err)
+		return i.topicsFailure(ctx, err)
 	}
 	for _, topic := range created {
 		i.log.Info("topic created", "topic", topic, "partitions", i.settings.Topics.Partitions)
 	}
 	return i.checkHorizon(ctx)
+}
+
+// topicsFailure gives an error of the topics its code and the next command. What the
+// brokers answer and will not do, doctor may explain.
+func (i *Instance) topicsFailure(ctx context.Context, err error) error {
+	err = settings.KafkaFailure(ctx, i.client.Brokers(), err)
+	if _, told := errors.AsType[*cli.Failure](err); told || errors.Is(ctx.Err(), context.Canceled) {
+		return err
+	}
+	return &cli.Failure{Code: cli.ExitFailed, Err: err, Try: "consumer doctor"}
 }
 
 // checkHorizon holds the horizon against the topic as it is now, which may have
@@ -50,7 +61,7 @@ func (i *Instance) checkHorizon(ctx context.Context) error {
 	input := i.settings.Group.Topic
 	topics, err := i.client.DescribeTopics(ctx, []string{input})
 	if err != nil {
-		return settings.KafkaFailure(ctx, i.client.Brokers(), err)
+		return i.topicsFailure(ctx, err)
 	}
 	err = i.settings.Dedup.CheckRetention(input, topics[input].Retention)
 	if err != nil {
@@ -65,7 +76,7 @@ func (i *Instance) checkHorizon(ctx context.Context) error {
 func (i *Instance) findFormerTiers(ctx context.Context) error {
 	names, err := i.client.TopicsWithPrefix(ctx, order.TierPrefix(i.settings.Group.Topic, i.settings.Group.Group))
 	if err != nil {
-		return settings.KafkaFailure(ctx, i.client.Brokers(), err)
+		return i.topicsFailure(ctx, err)
 	}
 	today := i.settings.Group.Topics().Consumed()
 	i.formerTiers = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(today, name) })
