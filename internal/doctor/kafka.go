@@ -122,14 +122,9 @@ func (d Doctor) offsets(ctx context.Context, client *kafka.Client, c *chart) {
 	var errs []error
 	for _, p := range positions {
 		lag += p.Lag()
-		switch {
-		case p.Committed == kafka.NoCommit:
-		case p.Committed < p.First:
-			errs = append(errs, fmt.Errorf("%s/%d lost offsets %d to %d", p.Topic, p.Partition, p.Committed, p.First-1))
-		case p.Committed > p.End:
-			errs = append(errs, fmt.Errorf("%s/%d ends at %d, below the committed offset %d", p.Topic, p.Partition, p.End, p.Committed))
-		}
+		errs = append(errs, lost(p))
 	}
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 	if len(errs) == 0 {
 		c.ok(CheckOffsets, "%s to be settled", cli.Counted(int(lag), "message"))
 		return
@@ -141,4 +136,19 @@ func (d Doctor) offsets(ctx context.Context, client *kafka.Client, c *chart) {
 		f.Status = StatusWarn
 	}
 	c.note(f)
+}
+
+// lost is what a consumer would refuse to go on from; nil: nothing.
+func lost(p kafka.Position) error {
+	switch {
+	case p.Parted != "":
+		return fmt.Errorf("%s/%d: %s", p.Topic, p.Partition, p.Parted)
+	case p.Committed == kafka.NoCommit:
+		return nil
+	case p.Committed < p.First:
+		return fmt.Errorf("%s/%d lost offsets %d to %d", p.Topic, p.Partition, p.Committed, p.First-1)
+	case p.Committed > p.End:
+		return fmt.Errorf("%s/%d ends at %d, below the committed offset %d", p.Topic, p.Partition, p.End, p.Committed)
+	}
+	return nil
 }

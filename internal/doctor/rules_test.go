@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,25 @@ func TestTopicsThatForgetOrAreNotServed(t *testing.T) {
 
 	d.existence(d.Settings.Group.Topics(), map[string]kafka.Topic{"orders": {Partitions: 12, Leaderless: 3}}, &c)
 	wantFinding(t, c.byName(), CheckTopics, StatusFail, "orders (3 of 12)", "start the brokers")
+}
+
+func TestPlacesThatAConsumerRefuses(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		at   kafka.Position
+		want string
+	}{
+		"within the log":         {kafka.Position{First: 1, End: 5, Committed: 5}, "<nil>"},
+		"no commit":              {kafka.Position{First: 1, End: 5, Committed: kafka.NoCommit}, "<nil>"},
+		"below the log":          {kafka.Position{Topic: "orders", First: 3, End: 5, Committed: 1}, "orders/0 lost offsets 1 to 2"},
+		"behind the log":         {kafka.Position{Topic: "orders", First: 1, End: 5, Committed: 6}, "orders/0 ends at 5, below the committed offset 6"},
+		"a log that has parted":  {kafka.Position{Topic: "orders", Partition: 2, End: 5, Parted: "cut"}, "orders/2: cut"},
+		"and has lost its start": {kafka.Position{Topic: "orders", First: 3, End: 5, Parted: "cut"}, "orders/0: cut"},
+	} {
+		if got := fmt.Sprint(lost(tt.at)); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
 }
 
 func TestDurability(t *testing.T) {

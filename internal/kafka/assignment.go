@@ -26,8 +26,13 @@ type assignment struct {
 	said       time.Time            // when it was last said that a commit failed; owned by the committer
 }
 
-func (a *assignment) add(topic string, id int, offset int64) {
+// add adds a partition that is read from its committed offset on; parted is why its log is not the one that
+// was read, if it is known.
+func (a *assignment) add(topic string, id int, offset int64, parted string) {
 	c := a.consumer
+	if parted != "" {
+		offset = NoCommit // verify says where it begins, and that is committed at once: it takes the note away
+	}
 	p := &partition{
 		consumer: c,
 		topic:    topic,
@@ -39,6 +44,9 @@ func (a *assignment) add(topic string, id int, offset int64) {
 		log:      c.log.With("topic", topic, "partition", id),
 		begin:    func(ctx context.Context) error { return ctx.Err() },
 		begun:    func() {},
+
+		readEpoch: noEpoch,
+		parted:    parted,
 	}
 	if c.isTier(topic) {
 		p.begin = a.inputs.wait
@@ -96,6 +104,7 @@ func (a *assignment) run(take, work context.Context) error {
 	commits.Wait()
 	a.said = time.Time{} // what the last commit cannot say is done again
 	a.commit()
+	a.commitParted(context.WithoutCancel(take))
 	a.consumer.observer.OldestInFlight(time.Time{})
 	return fatal(context.Cause(take))
 }

@@ -122,14 +122,14 @@ func (c *Client) questions(ctx context.Context, partitions map[string][]int, at 
 	questions := make(map[int32]*offsetsRequest)
 	for topic, ids := range partitions {
 		for _, id := range ids {
-			leader, ok := leaders[topic][id]
+			led, ok := leaders[topic][id]
 			if !ok {
 				return nil, fmt.Errorf("%s/%d: %w", topic, id, kafkago.LeaderNotAvailable)
 			}
-			q := questions[leader]
+			q := questions[led.broker]
 			if q == nil {
 				q = &offsetsRequest{ReplicaID: -1}
-				questions[leader] = q
+				questions[led.broker] = q
 			}
 			if n := len(q.Topics); n == 0 || q.Topics[n-1].Topic != topic {
 				q.Topics = append(q.Topics, listoffsets.RequestTopic{Topic: topic})
@@ -145,7 +145,7 @@ func (c *Client) questions(ctx context.Context, partitions map[string][]int, at 
 
 // leaders are the brokers that lead each topic's partitions; without one a partition is
 // left out. The client answers from memory, and the same memory then decides where a question goes.
-func (c *Client) leaders(ctx context.Context, topics []string) (map[string]map[int]int32, error) {
+func (c *Client) leaders(ctx context.Context, topics []string) (map[string]map[int]leader, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	answer, err := c.transport.RoundTrip(ctx, c.admin.Addr, &metadata.Request{TopicNames: topics})
@@ -156,15 +156,15 @@ func (c *Client) leaders(ctx context.Context, topics []string) (map[string]map[i
 	if !ok {
 		return nil, fmt.Errorf("ask for the leaders of %d topics: the answer is a %T", len(topics), answer)
 	}
-	leaders := make(map[string]map[int]int32, len(topics))
+	leaders := make(map[string]map[int]leader, len(topics))
 	for _, t := range res.Topics {
 		if t.ErrorCode != 0 {
 			return nil, fmt.Errorf("topic %s: %w", t.Name, kafkago.Error(t.ErrorCode))
 		}
-		leaders[t.Name] = make(map[int]int32, len(t.Partitions))
+		leaders[t.Name] = make(map[int]leader, len(t.Partitions))
 		for _, p := range t.Partitions {
 			if p.LeaderID >= 0 {
-				leaders[t.Name][int(p.PartitionIndex)] = p.LeaderID
+				leaders[t.Name][int(p.PartitionIndex)] = leader{broker: p.LeaderID, epoch: p.LeaderEpoch}
 			}
 		}
 	}

@@ -105,11 +105,12 @@ type Consumer struct {
 	newFlow  func() *order.Flow
 	observer Observer
 	log      *slog.Logger
+	parted   map[partitionID]string // what could not be committed, see commitParted; Run's own
 }
 
 // NewConsumer returns a member that has not joined yet.
 func (c *Client) NewConsumer(cfg ConsumerConfig, newFlow func() *order.Flow, observer Observer, log *slog.Logger) *Consumer {
-	return &Consumer{client: c, cfg: cfg, newFlow: newFlow, observer: observer, log: log}
+	return &Consumer{client: c, cfg: cfg, newFlow: newFlow, observer: observer, log: log, parted: make(map[partitionID]string)}
 }
 
 // Run reads until take ends; then it stops reading, lets what is in flight
@@ -225,11 +226,11 @@ func leave(group *kafkago.ConsumerGroup) {
 // serve works for one generation: until it ends, or take does. It returns when
 // nothing of it is left running.
 func (c *Consumer) serve(take, work, generation context.Context, g *kafkago.Generation) error {
-	a := c.assign(generation, g)
 	take, stopTaking := context.WithCancel(take)
 	defer stopTaking()
 	// The generation's context has no parent: tie the two together.
 	defer context.AfterFunc(generation, stopTaking)()
+	a := c.assign(take, g)
 	return a.run(take, work)
 }
 
@@ -245,12 +246,13 @@ func (c *Consumer) assign(ctx context.Context, g *kafkago.Generation) *assignmen
 	a := &assignment{consumer: c, generation: g, flow: c.newFlow(), inputs: newInputsFirst(inputs), feeds: c.client.newFeeds(all),
 		committed: make(map[*partition]int64)}
 	c.observer.Rebalanced()
+	parted := c.partedIn(ctx, g)
 	total := 0
 	for _, topic := range c.cfg.Topics {
 		c.observer.Assigned(topic, len(g.Assignments[topic]))
 		for _, p := range g.Assignments[topic] {
 			total++
-			a.add(topic, p.ID, p.Offset)
+			a.add(topic, p.ID, p.Offset, parted[partitionID{topic, p.ID}])
 		}
 	}
 	c.log.InfoContext(ctx, "partitions assigned", "group", c.cfg.Group,

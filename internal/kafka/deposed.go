@@ -56,10 +56,10 @@ func (c *Client) whenMoved(ctx context.Context, after time.Duration, moved func(
 }
 
 // noneLedBy reports whether that broker leads none of the partitions.
-func noneLedBy(broker int32, partitions map[string][]int, now map[string]map[int]int32) bool {
+func noneLedBy(broker int32, partitions map[string][]int, now map[string]map[int]leader) bool {
 	for topic, ids := range partitions {
 		for _, id := range ids {
-			if leader, ok := now[topic][id]; ok && leader == broker {
+			if led, ok := now[topic][id]; ok && led.broker == broker {
 				return false
 			}
 		}
@@ -68,11 +68,11 @@ func noneLedBy(broker int32, partitions map[string][]int, now map[string]map[int
 }
 
 // allMoved reports whether each of the partitions has a leader, and another one than before.
-func allMoved(partitions map[string][]int, before, now map[string]map[int]int32) bool {
+func allMoved(partitions map[string][]int, before, now map[string]map[int]leader) bool {
 	for topic, ids := range partitions {
 		for _, id := range ids {
-			leader, ok := now[topic][id]
-			if former, led := before[topic][id]; !ok || !led || leader == former {
+			led, ok := now[topic][id]
+			if former, was := before[topic][id]; !ok || !was || led.broker == former.broker {
 				return false
 			}
 		}

@@ -55,8 +55,10 @@ type feed struct {
 	feeds     *feeds
 	topic     string
 	partition int
-	source    *source // of the broker that leads the partition; nil: to be looked up
-	failed    int32   // the broker that was asked before, and when it failed
+	source    *source   // of the broker that leads the partition; nil: to be looked up
+	epoch     int32     // of the newest leader that was heard of
+	older     time.Time // since when brokers tell of none that is as new; zero: they do not
+	failed    int32     // the broker that was asked before, and when it failed
 	failedAt  time.Time
 	answers   chan delivery
 }
@@ -65,18 +67,19 @@ type feed struct {
 func (f *feeds) add(topic string, partition int) *feed {
 	f.topics[topic] = true
 	// There is one delivery for each want, and one want at a time.
-	return &feed{feeds: f, topic: topic, partition: partition, answers: make(chan delivery, 1)}
+	return &feed{feeds: f, topic: topic, partition: partition, epoch: noEpoch, answers: make(chan delivery, 1)}
 }
 
-// next waits for messages from an offset on. It fails when the broker does, or ctx ends.
-func (f *feed) next(ctx context.Context, offset int64) (portion, error) {
+// next waits for messages from an offset on; read is the epoch in which those before it were
+// appended. It fails when the broker does, or ctx ends, and with a partedError.
+func (f *feed) next(ctx context.Context, offset int64, read int32) (portion, error) {
 	for first := true; ; first = false {
 		err := f.find(ctx)
 		if err != nil {
 			return portion{}, err
 		}
 		f.source.want(&want{feed: f, since: time.Now(),
-			wanted: wanted{topic: f.topic, partition: f.partition, offset: offset, most: f.source.most}})
+			wanted: wanted{topic: f.topic, partition: f.partition, offset: offset, most: f.source.most, epoch: f.epoch, readEpoch: read}})
 		var d delivery
 		select {
 		case d = <-f.answers:
@@ -89,11 +92,18 @@ func (f *feed) next(ctx context.Context, offset int64) (portion, error) {
 		f.failed, f.failedAt, f.source = f.source.broker, d.at, nil
 		switch {
 		case errors.Is(d.err, errElsewhere):
-		case first && (errors.Is(d.err, kafkago.NotLeaderForPartition) || errors.Is(d.err, errDeposed)):
+		case first && deposed(d.err):
 		default:
 			return portion{}, d.err
 		}
 	}
+}
+
+// deposed reports whether err says that the broker which was asked does not lead the partition
+// any more, or does in another epoch.
+func deposed(err error) bool {
+	return errors.Is(err, kafkago.NotLeaderForPartition) || errors.Is(err, errDeposed) ||
+		errors.Is(err, kafkago.FencedLeaderEpoch) || errors.Is(err, kafkago.UnknownLeaderEpoch)
 }
 
 // find looks up who leads the partition, if that is not known. The client's own word for it
@@ -103,11 +113,10 @@ func (f *feed) find(ctx context.Context) error {
 		return nil
 	}
 	if !f.failedAt.IsZero() {
-		leader, err := f.feeds.leader(ctx, f)
+		led, err := f.feeds.leader(ctx, f)
 		switch {
 		case err == nil:
-			f.source = f.feeds.source(ctx, leader)
-			return nil
+			return f.follow(ctx, led)
 		case errors.Is(err, kafkago.LeaderNotAvailable):
 			f.failedAt = time.Now() // the next time it may have one
 			return err
@@ -117,11 +126,35 @@ func (f *feed) find(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	leader, ok := leaders[f.topic][f.partition]
+	led, ok := leaders[f.topic][f.partition]
 	if !ok {
 		return fmt.Errorf("%s/%d: %w", f.topic, f.partition, kafkago.LeaderNotAvailable)
 	}
-	f.source = f.feeds.source(ctx, leader)
+	return f.follow(ctx, led)
+}
+
+// errOldLeader: who was asked for the leader has not heard of the newest one.
+var errOldLeader = errors.New("the leader that is told was deposed")
+
+// follow makes led the leader that is asked. An older one than was heard of is told by a broker that
+// stood still for a while. That one would say that the log is shorter than what was read of it, and
+// is asked nothing. Where nobody knows of any other for long the topic was made anew: the epochs of its leaders
+// begin again.
+func (f *feed) follow(ctx context.Context, led leader) error {
+	now := time.Now()
+	switch {
+	case led.epoch >= f.epoch:
+		f.older = time.Time{}
+	case f.older.IsZero():
+		f.older = now
+		fallthrough
+	case now.Sub(f.older) < failedEvery:
+		f.failedAt = now // which has others asked the next time
+		return fmt.Errorf("%s/%d: %w: broker %d in epoch %d, and there is one in epoch %d", f.topic, f.partition, errOldLeader, led.broker, led.epoch, f.epoch)
+	default:
+		return &partedError{end: 0}
+	}
+	f.epoch, f.source = led.epoch, f.feeds.source(ctx, led.broker)
 	return nil
 }
 
@@ -137,8 +170,9 @@ func (f *feed) leave() {
 // look asks something about the partition's log. Of one broker's partitions one asks at a
 // time: each question takes a connection, and some have hundreds.
 func (f *feed) look(ctx context.Context, ask func() error) error {
-	if f.find(ctx) != nil {
-		return ask() // which will say so
+	err := f.find(ctx)
+	if err != nil {
+		return err
 	}
 	looks := f.source.looks
 	select {

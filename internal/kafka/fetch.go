@@ -18,12 +18,21 @@ const (
 	fetchBytes = 1 << 20
 )
 
+// noEpoch is the epoch of no leader.
+const noEpoch = -1
+
 // wanted is what is asked of one partition.
 type wanted struct {
 	topic     string
 	partition int
 	offset    int64
 	most      int // bytes; one batch always comes whole, if the partition is the first that has any
+
+	// epoch is the leader's, as far as is known, readEpoch that of the leader which appended the batch
+	// before offset; noEpoch leaves them out. A broker that leads in another epoch refuses, so that one that
+	// was deposed cannot speak for the log; and the one that leads says where the log has become another
+	// than was read, also when it is as long again.
+	epoch, readEpoch int32
 }
 
 // fetchAnswer is what a broker says to a fetch.
@@ -51,6 +60,7 @@ func (c *Client) fetch(ctx context.Context, wants []wanted, wait time.Duration, 
 		}
 		p := kmsg.NewFetchRequestTopicPartition()
 		p.Partition, p.FetchOffset, p.PartitionMaxBytes = int32(w.partition), w.offset, int32(w.most) //nolint:gosec // Kafka's own numbers
+		p.CurrentLeaderEpoch, p.LastFetchedEpoch = w.epoch, w.readEpoch
 		topic := &req.Topics[len(req.Topics)-1]
 		topic.Partitions = append(topic.Partitions, p)
 	}
@@ -82,7 +92,7 @@ func (c *Client) fetch(ctx context.Context, wants []wanted, wait time.Duration, 
 func (a *fetchAnswer) empty() bool {
 	for i := range a.Topics {
 		for k := range a.Topics[i].Partitions {
-			if p := &a.Topics[i].Partitions[k]; len(p.RecordBatches) > 0 || p.ErrorCode != 0 {
+			if p := &a.Topics[i].Partitions[k]; len(p.RecordBatches) > 0 || p.ErrorCode != 0 || p.DivergingEpoch.EndOffset >= 0 {
 				return false
 			}
 		}

@@ -20,12 +20,16 @@ const (
 	lookTimeout = 3 * time.Second
 )
 
+// leader is a broker that leads a partition, and the epoch of its leading: that of each new leader is
+// higher, also of one that comes again. A topic that is made anew begins with zero.
+type leader struct{ broker, epoch int32 }
+
 // layout is who leads the partitions, as a broker said when it was last asked. The client's
 // own is up to metadataTTL older: for as long a partition that has moved would stand still.
 type layout struct {
 	looking chan struct{} // has an element while one looks, or sets what is below: the others want to know the same
 	asked   time.Time
-	leaders map[string]map[int]int32
+	leaders map[string]map[int]leader
 	err     error // of the look
 }
 
@@ -33,31 +37,31 @@ type layout struct {
 // failed. One look is for all partitions that failed with it, also one that fails: they
 // would wait for a broker that hangs one after the other. It fails with
 // kafkago.LeaderNotAvailable where nobody leads the partition.
-func (f *feeds) leader(ctx context.Context, who *feed) (int32, error) {
+func (f *feeds) leader(ctx context.Context, who *feed) (leader, error) {
 	l := &f.layout
 	select {
 	case l.looking <- struct{}{}:
 		defer func() { <-l.looking }()
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return leader{}, ctx.Err()
 	}
 	if !l.asked.After(who.failedAt) {
 		l.asked = time.Now()
 		l.leaders, l.err = f.client.askLeaders(ctx, slices.Sorted(maps.Keys(f.topics)), who.failed)
 	}
 	if l.err != nil {
-		return 0, l.err
+		return leader{}, l.err
 	}
-	leader, ok := l.leaders[who.topic][who.partition]
+	led, ok := l.leaders[who.topic][who.partition]
 	if !ok {
-		return 0, fmt.Errorf("%s/%d: %w", who.topic, who.partition, kafkago.LeaderNotAvailable)
+		return leader{}, fmt.Errorf("%s/%d: %w", who.topic, who.partition, kafkago.LeaderNotAvailable)
 	}
-	return leader, nil
+	return led, nil
 }
 
 // askLeaders asks a broker who leads the topics' partitions: another one than that, if
 // there is any. Those that nobody leads are left out.
-func (c *Client) askLeaders(ctx context.Context, topics []string, not int32) (map[string]map[int]int32, error) {
+func (c *Client) askLeaders(ctx context.Context, topics []string, not int32) (map[string]map[int]leader, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	req := kmsg.NewMetadataRequest()
@@ -80,16 +84,16 @@ func (c *Client) askLeaders(ctx context.Context, topics []string, not int32) (ma
 	if err := a.into(&res); err != nil {
 		return nil, fmt.Errorf("ask for the leaders of %d topics: %w", len(topics), err)
 	}
-	leaders := make(map[string]map[int]int32, len(topics))
+	leaders := make(map[string]map[int]leader, len(topics))
 	for i := range res.Topics {
 		t := &res.Topics[i]
 		if t.Topic == nil {
 			continue
 		}
-		leaders[*t.Topic] = make(map[int]int32, len(t.Partitions))
+		leaders[*t.Topic] = make(map[int]leader, len(t.Partitions))
 		for k := range t.Partitions {
 			if p := &t.Partitions[k]; p.Leader >= 0 {
-				leaders[*t.Topic][int(p.Partition)] = p.Leader
+				leaders[*t.Topic][int(p.Partition)] = leader{broker: p.Leader, epoch: p.LeaderEpoch}
 			}
 		}
 	}

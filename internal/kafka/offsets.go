@@ -64,7 +64,7 @@ func (c *Client) SetOffsets(ctx context.Context, group string, offsets map[strin
 	}
 	var errs []error
 	if len(commits) > 0 {
-		errs = append(errs, again(ctx, func() error { return c.commitOffsets(ctx, group, commits) }))
+		errs = append(errs, again(ctx, func() error { return c.commitOffsets(ctx, group, noGeneration, "", commits) }))
 	}
 	if len(removals) > 0 {
 		errs = append(errs, again(ctx, func() error { return c.removeOffsets(ctx, group, removals) }))
@@ -72,11 +72,13 @@ func (c *Client) SetOffsets(ctx context.Context, group string, offsets map[strin
 	return errors.Join(errs...)
 }
 
-func (c *Client) commitOffsets(ctx context.Context, group string, commits map[string][]kafkago.OffsetCommit) error {
+// noGeneration and no member: what a broker takes for a group that has none, and refuses for one
+// that has.
+const noGeneration = -1
+
+func (c *Client) commitOffsets(ctx context.Context, group string, generation int, member string, commits map[string][]kafkago.OffsetCommit) error {
 	res, err := c.admin.OffsetCommit(ctx, &kafkago.OffsetCommitRequest{
-		// No generation and no member: what a broker takes for a group that has
-		// none, and refuses for one that has.
-		GroupID: group, GenerationID: -1, Topics: commits,
+		GroupID: group, GenerationID: generation, MemberID: member, Topics: commits,
 	})
 	if err != nil {
 		return fmt.Errorf("set offsets of group %s: %w", group, err)

@@ -26,8 +26,8 @@ const (
 )
 
 // ErrDataLoss: messages between the committed offset and the log's start were
-// removed before they were read, or the log is shorter than the committed
-// offset. Orders may have been lost.
+// removed before they were read, or the log is no longer the one that was read up to
+// the committed offset. Orders may have been lost.
 var ErrDataLoss = errors.New("messages were removed from the log before they were read")
 
 // partition reads one assigned partition for as long as its generation lasts.
@@ -41,6 +41,9 @@ type partition struct {
 	feed     *feed
 	log      *slog.Logger
 	doubt    doubt
+
+	readEpoch int32  // that in which the newest message that was read was appended, or noEpoch
+	parted    string // why the log is not the one that was read; empty: it is
 
 	// begin returns when the partition may begin; begun is told that it has.
 	begin func(context.Context) error
@@ -59,10 +62,13 @@ func (p *partition) run(ctx context.Context) error {
 		if errors.Is(err, kafkago.OffsetOutOfRange) {
 			next, err = p.outside(ctx, next, err)
 		}
+		if parted, ok := errors.AsType[*partedError](err); ok {
+			return p.part(ctx, next, parted)
+		}
 		switch {
 		case ctx.Err() != nil, errors.Is(err, errStopped):
 			return nil //nolint:nilerr // told to stop
-		case err == nil, errors.Is(err, ErrDataLoss), errors.Is(err, errShorter):
+		case err == nil, errors.Is(err, ErrDataLoss):
 			continue
 		}
 		if errors.Is(err, ErrUnreadable) {
@@ -102,11 +108,12 @@ func (p *partition) follow(ctx context.Context, next int64) (int64, error) {
 	}}
 	p.begun()
 	for {
-		portion, err := p.feed.next(ctx, next)
+		portion, err := p.feed.next(ctx, next, p.readEpoch)
 		if err != nil {
 			return next, err
 		}
 		next, err = portion.visit(ctx, r, next, in)
+		p.readEpoch = portion.epochBefore(next, p.readEpoch)
 		if err != nil {
 			return next, p.doubt.about(next, err)
 		}
@@ -118,11 +125,6 @@ func (p *partition) rest(ctx context.Context, d time.Duration) error {
 	p.feed.leave()
 	return sleep(ctx, d)
 }
-
-// errShorter ends a generation in which a log has become shorter than what was read
-// of it: a topic deleted and made anew, or the unclean election of a leader. The next
-// one begins with a new watermark, after the commit has been held against the log.
-var errShorter = errors.New("the log has become shorter than what was read of it")
 
 // hand gives one message to the flow, once it is due. It fails with errStopped.
 func (p *partition) hand(ctx context.Context, m order.Message) error {

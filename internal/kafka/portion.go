@@ -23,6 +23,8 @@ type portion struct{ batches []byte }
 const (
 	// batchFrame is a batch's first offset and its length, which counts what follows.
 	batchFrame = 12
+	// batchEpoch is where a batch says in which epoch its leader appended it.
+	batchEpoch = 12
 	// batchFormat is where a batch says in which format it is, and batchMagic the format of
 	// all batches that Kafka 0.11 and later write.
 	batchFormat = 16
@@ -88,6 +90,20 @@ func (p portion) visit(ctx context.Context, r Range, from int64, in intake) (nex
 		return next, fmt.Errorf("%w: what came ends before offset %d", errGarbled, next)
 	}
 	return next, nil
+}
+
+// epochBefore is the epoch in which the last of what stands before an offset was appended;
+// read is that of what was read before the portion.
+func (p portion) epochBefore(next int64, read int32) int32 {
+	for left := p.batches; len(left) > batchSummed; {
+		first, length := int64(binary.BigEndian.Uint64(left)), int64(int32(binary.BigEndian.Uint32(left[batchFrame-4:]))) //nolint:gosec // Kafka's numbers have a sign
+		if first >= next || length < batchSummed-batchFrame || length > int64(len(left)-batchFrame) {
+			break
+		}
+		read = int32(binary.BigEndian.Uint32(left[batchEpoch:])) //nolint:gosec // Kafka's number has a sign
+		left = left[batchFrame+int(length):]
+	}
+	return read
 }
 
 // batch is one batch of records.

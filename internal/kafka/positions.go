@@ -19,6 +19,9 @@ type Position struct {
 	First     int64 // the oldest offset the log still has
 	End       int64 // the offset the next message will get
 	Committed int64 // or NoCommit
+	// Parted is why the group does not go on at the committed offset: the log is not the one
+	// that was read. It is empty as a rule.
+	Parted string
 }
 
 // Lag is how many messages are still to be settled. A group without a commit
@@ -62,8 +65,8 @@ func (c *Client) Positions(ctx context.Context, group string, topics []string) (
 		for _, id := range partitions[topic] {
 			p := bounds[topic][id]
 			p.Committed = NoCommit
-			if offset, ok := committed[topic][id]; ok {
-				p.Committed = offset
+			if commit, ok := committed[topic][id]; ok {
+				p.Committed, p.Parted = commit.offset, commit.parted
 			}
 			list = append(list, p)
 		}
@@ -71,9 +74,16 @@ func (c *Client) Positions(ctx context.Context, group string, topics []string) (
 	return list, nil
 }
 
+// commit is what a group has committed of a partition: the offset, and why it does not go on there
+// (empty as a rule, see partedNote).
+type commit struct {
+	offset int64
+	parted string
+}
+
 // committed are the group's committed offsets; a partition without one is
 // left out.
-func (c *Client) committed(ctx context.Context, group string, partitions map[string][]int) (offsets map[string]map[int]int64, err error) {
+func (c *Client) committed(ctx context.Context, group string, partitions map[string][]int) (offsets map[string]map[int]commit, err error) {
 	err = again(ctx, func() error {
 		offsets, err = c.fetchCommitted(ctx, group, partitions)
 		return err
@@ -81,7 +91,7 @@ func (c *Client) committed(ctx context.Context, group string, partitions map[str
 	return offsets, err
 }
 
-func (c *Client) fetchCommitted(ctx context.Context, group string, partitions map[string][]int) (map[string]map[int]int64, error) {
+func (c *Client) fetchCommitted(ctx context.Context, group string, partitions map[string][]int) (map[string]map[int]commit, error) {
 	res, err := c.admin.OffsetFetch(ctx, &kafkago.OffsetFetchRequest{GroupID: group, Topics: partitions})
 	if err == nil {
 		err = res.Error
@@ -92,15 +102,15 @@ func (c *Client) fetchCommitted(ctx context.Context, group string, partitions ma
 	if err != nil {
 		return nil, fmt.Errorf("ask for the offsets of group %s: %w", group, err)
 	}
-	offsets := make(map[string]map[int]int64)
+	offsets := make(map[string]map[int]commit)
 	for topic, list := range res.Topics {
-		offsets[topic] = make(map[int]int64)
+		offsets[topic] = make(map[int]commit)
 		for _, p := range list {
 			if p.Error != nil {
 				return nil, fmt.Errorf("ask for the offset of group %s in %s/%d: %w", group, topic, p.Partition, p.Error)
 			}
 			if p.CommittedOffset >= 0 {
-				offsets[topic][p.Partition] = p.CommittedOffset
+				offsets[topic][p.Partition] = commit{offset: p.CommittedOffset, parted: partedIn(p.Metadata)}
 			}
 		}
 	}

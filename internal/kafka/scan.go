@@ -126,7 +126,7 @@ func (c *Client) scan(ctx context.Context, r Range, in intake) error {
 // know yet how far the log is confirmed, and one that throttles answers with nothing; that
 // nothing stands up to the end of the range must not be taken from either.
 func (c *Client) piece(ctx context.Context, r Range, next int64) (portion, error) {
-	answer, err := c.fetch(ctx, []wanted{{topic: r.Topic, partition: r.Partition, offset: next, most: fetchBytes}},
+	answer, err := c.fetch(ctx, []wanted{{topic: r.Topic, partition: r.Partition, offset: next, most: fetchBytes, epoch: noEpoch, readEpoch: noEpoch}},
 		scanWait, nil, leaderOf(r.Topic, r.Partition))
 	if err != nil {
 		return portion{}, err

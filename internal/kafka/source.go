@@ -241,6 +241,9 @@ func (s *source) about(w *want, p *kmsg.FetchResponseTopicPartition, given bool)
 	if p.ErrorCode != 0 {
 		return delivery{err: fmt.Errorf("fetch from broker %d: %w", s.broker, kafkago.Error(p.ErrorCode))}, true
 	}
+	if end := p.DivergingEpoch.EndOffset; end >= 0 {
+		return delivery{err: &partedError{end: end}}, true
+	}
 	if portion := portionOf(p); len(portion.batches) > 0 {
 		return delivery{portion: portion}, true
 	}

@@ -56,7 +56,7 @@ func TestALargeBatchIsNotPutOffForEver(t *testing.T) {
 		feed := feeds.add(topic, 0)
 		go func() {
 			for offset := int64(0); ; offset++ {
-				if _, err := feed.next(ctx, offset); err != nil {
+				if _, err := feed.next(ctx, offset, noEpoch); err != nil {
 					return
 				}
 				tell(came, topic)
@@ -93,7 +93,7 @@ func TestALeaderThatMovedIsFoundAtOnce(t *testing.T) {
 		if n == 0 {
 			feed.source = feeds.source(ctx, leader) // as far as the client knows
 		}
-		portion, err := feed.next(ctx, n)
+		portion, err := feed.next(ctx, n, noEpoch)
 		if err != nil {
 			t.Fatalf("after move %d: %v", n, err)
 		}
@@ -102,7 +102,7 @@ func TestALeaderThatMovedIsFoundAtOnce(t *testing.T) {
 			t.Fatalf("at %d: %v", next, err)
 		}
 	}
-	if _, err := feed.next(ctx, 100); !errors.Is(err, kafkago.OffsetOutOfRange) {
+	if _, err := feed.next(ctx, 100, noEpoch); !errors.Is(err, kafkago.OffsetOutOfRange) {
 		t.Errorf("behind the log: %v", err)
 	}
 }

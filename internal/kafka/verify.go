@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -13,27 +14,36 @@ func (p *partition) verify(ctx context.Context) (start int64, err error) {
 	switch {
 	case err != nil:
 		return 0, err
+	case p.parted != "":
+		return p.anew(first, p.parted)
 	case committed < 0:
 		return first, nil // no commit yet: everything there is will be read
 	case committed < first:
 		return first, p.lost(committed, first)
 	case committed > end:
-		// The log was made anew. What stands in it has not been read, or is known
-		// to the ledger.
-		return first, p.consumer.refuse(fmt.Errorf("%w: %s/%d ends at %d, below the committed offset %d: was the topic created anew?",
-			ErrDataLoss, p.topic, p.id, end, committed))
+		return p.anew(first, fmt.Sprintf("it ends at %d, below the committed offset %d", end, committed))
 	}
 	return committed, nil
 }
 
+// anew begins a log again at its start, if data loss is accepted: what stands in it has not been
+// read, or is known to the ledger. Where it was cut does not say which of the two, because it may have been made anew.
+func (p *partition) anew(first int64, why string) (int64, error) {
+	err := p.consumer.refuse(fmt.Errorf("%w: %s/%d is not the log that was read: %s", ErrDataLoss, p.topic, p.id, why))
+	if err == nil {
+		p.mark.from(first)
+	}
+	return first, err
+}
+
 // bounds are the first and the end offset of the partition. A cluster that cannot
 // answer yet is asked until it does, or ctx ends: to read on without knowing is to
-// lose messages without a word.
+// lose messages without a word. It fails with a partedError, too.
 func (p *partition) bounds(ctx context.Context) (first, end int64, err error) {
 	for {
 		first, end, err = p.look(ctx)
-		if err == nil {
-			return first, end, nil
+		if _, parted := errors.AsType[*partedError](err); err == nil || parted {
+			return first, end, err
 		}
 		if ctx.Err() == nil {
 			p.log.WarnContext(ctx, "partition not verified, asking again", "error", err)
@@ -68,12 +78,13 @@ func (p *partition) outside(ctx context.Context, next int64, refused error) (int
 	case err != nil:
 		return next, err
 	case next < first:
+		p.readEpoch = noEpoch // nothing of what comes was read
 		return first, p.lost(next, first)
 	case next > end:
-		err = fmt.Errorf("%w: %s/%d ends at %d, and %d is next", errShorter, p.topic, p.id, end, next)
-		p.log.WarnContext(ctx, "joining again", "error", err)
-		return next, err
+		return next, &partedError{end: end}
 	}
+	// It was filled again meanwhile, or the bounds are an older leader's. The next fetch says which: the one
+	// that leads knows whether its log is still the one that was read.
 	return next, refused
 }
 

@@ -22,6 +22,7 @@ type watermark struct {
 	entries []entry       // begun, ascending; those before head are gone
 	head    int
 	next    int64 // the offset that may be committed
+	void    bool  // the log is another one: what is done says nothing about it
 }
 
 type entry struct {
@@ -95,11 +96,29 @@ func (w *watermark) compact() {
 	w.entries, w.head = w.entries[:n], 0
 }
 
-// committable is the offset that may be committed: everything below is done.
+// committable is the offset that may be committed: everything below is done. It is
+// NoCommit where nothing may be.
 func (w *watermark) committable() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.void {
+		return NoCommit
+	}
 	return w.next
+}
+
+// from is for the time before the first message: it is begun at another offset.
+func (w *watermark) from(offset int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.next = offset
+}
+
+// end says that nothing may be committed any more.
+func (w *watermark) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.void = true
 }
 
 // oldest is when the first message that is not done was begun, and when it was
