@@ -19,6 +19,7 @@ const (
 	CheckMessageSize = "message size"
 	CheckReplication = "replication"
 	CheckCompaction  = "compaction"
+	CheckRetention   = "retention"
 	CheckHorizon     = "dedup horizon"
 	CheckGroup       = "group"
 	CheckOffsets     = "offsets"

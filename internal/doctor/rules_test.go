@@ -74,6 +74,42 @@ func TestTopicsThatForgetOrAreNotServed(t *testing.T) {
 	wantFinding(t, c.byName(), CheckTopics, StatusFail, "orders (3 of 12)", "start the brokers")
 }
 
+func TestWhatFailedIsKept(t *testing.T) {
+	t.Parallel()
+	d := Doctor{Settings: settings.Consumer{
+		Kafka: settings.Kafka{Brokers: []string{"kafka:9092"}},
+		Group: settings.Group{Topic: "orders", Group: "group", RetryAfter: []time.Duration{time.Second}},
+	}}
+	topics := d.Settings.Group.Topics()
+	tier := topics.Tiers[0].Topic
+	kept := kafka.Topic{Retention: kafka.Forever, RetentionBytes: -1}
+	for name, tt := range map[string]struct {
+		found     map[string]kafka.Topic
+		want      Status
+		what, fix string
+	}{
+		"both for ever":        {map[string]kafka.Topic{topics.Dead: kept, tier: kept, topics.Input: {Retention: time.Hour}}, StatusOK, "are kept", ""},
+		"the broker's default": {map[string]kafka.Topic{topics.Dead: {Retention: 168 * time.Hour, RetentionBytes: -1}, tier: kept}, StatusWarn, topics.Dead + " after 168h0m0s", "--add-config retention.ms=-1,retention.bytes=-1"},
+		"a retry tier":         {map[string]kafka.Topic{topics.Dead: kept, tier: {Retention: time.Hour}}, StatusWarn, tier + " after 1h0m0s", "retention.ms=-1"},
+		"by size":              {map[string]kafka.Topic{topics.Dead: {Retention: -1, RetentionBytes: 1 << 20}, tier: kept}, StatusWarn, topics.Dead + " from 1048576 bytes a partition on", "retention.bytes=-1"},
+		"not told":             {map[string]kafka.Topic{topics.Dead: {}, tier: kept}, StatusWarn, "not told how long orders that failed are kept in " + topics.Dead, "make sure: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var c chart
+			d.retention(topics, tt.found, &c)
+			if len(c.found) != 1 {
+				t.Errorf("%d findings: %v", len(c.found), c.found)
+			}
+			wantFinding(t, c.byName(), CheckRetention, tt.want, tt.what, tt.fix)
+		})
+	}
+	var c chart
+	if d.retention(topics, nil, &c); len(c.found) != 0 {
+		t.Errorf("topics that are not there: %v", c.found)
+	}
+}
+
 func TestPlacesThatAConsumerRefuses(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

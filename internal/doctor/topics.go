@@ -32,6 +32,7 @@ func (d Doctor) topics(ctx context.Context, client *kafka.Client, c *chart) {
 		d.copies(list, c)
 		d.compaction(list, c)
 	}
+	d.retention(topics, found, c)
 }
 
 // existence examines whether the topics are there and served.
@@ -159,6 +160,39 @@ func (d Doctor) compaction(topics []kafka.Topic, c *chart) {
 		c.note(Finding{Name: CheckCompaction, Status: StatusWarn,
 			What: "compacted topics forget an order's earlier events: " + strings.Join(compacted, ", "),
 			Fix:  d.alterTopic("cleanup.policy=delete")})
+	}
+}
+
+// retention looks for topics that remove what failed: a dead letter is the only copy of its order
+// once the input has dropped it, and so is a retry that waits through an outage.
+func (d Doctor) retention(topics order.Topics, found map[string]kafka.Topic, c *chart) {
+	var removing, untold []string
+	kept := 0
+	for _, name := range append(topics.Consumed()[1:], topics.Dead) {
+		topic, ok := found[name]
+		switch {
+		case !ok:
+		case topic.Retention > 0:
+			removing = append(removing, fmt.Sprintf("%s after %s", name, topic.Retention))
+		case topic.RetentionBytes > 0:
+			removing = append(removing, fmt.Sprintf("%s from %d bytes a partition on", name, topic.RetentionBytes))
+		case topic.Retention == 0:
+			untold = append(untold, name)
+		default:
+			kept++
+		}
+	}
+	fix := d.alterTopic("retention.ms=-1,retention.bytes=-1")
+	if len(removing) > 0 {
+		c.note(Finding{Name: CheckRetention, Status: StatusWarn,
+			What: "orders that failed are removed, whether or not anybody has looked at them: " + strings.Join(removing, ", "), Fix: fix})
+	}
+	if len(untold) > 0 {
+		c.note(Finding{Name: CheckRetention, Status: StatusWarn,
+			What: "it is not told how long orders that failed are kept in " + strings.Join(untold, ", "), Fix: "make sure: " + fix})
+	}
+	if kept > 0 && len(removing)+len(untold) == 0 {
+		c.ok(CheckRetention, "retries and dead letters are kept until somebody removes them")
 	}
 }
 

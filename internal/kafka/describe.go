@@ -29,6 +29,9 @@ type Topic struct {
 	// Retention is how long a record is kept at least, negative for ever; zero
 	// when it is not told.
 	Retention time.Duration
+	// RetentionBytes is the size from which on a partition's oldest records are removed,
+	// negative for no such size; zero when it is not told.
+	RetentionBytes int64
 	// Compacted topics forget records whose key comes again.
 	Compacted bool
 }
@@ -39,6 +42,7 @@ const (
 	configMaxMessageBytes = "max.message.bytes"
 	configCleanup         = "cleanup.policy"
 	configRetention       = "retention.ms"
+	configRetentionBytes  = "retention.bytes"
 )
 
 // DescribeTopics tells about those of the topics that exist, by name. A setting
@@ -111,7 +115,7 @@ func (c *Client) describeConfigs(ctx context.Context, topics map[string]Topic) e
 		req.Resources = append(req.Resources, kafkago.DescribeConfigRequestResource{
 			ResourceType: kafkago.ResourceTypeTopic,
 			ResourceName: name,
-			ConfigNames:  []string{configMinInSync, configMaxMessageBytes, configCleanup, configRetention},
+			ConfigNames:  []string{configMinInSync, configMaxMessageBytes, configCleanup, configRetention, configRetentionBytes},
 		})
 	}
 	res, err := c.admin.DescribeConfigs(ctx, req)
@@ -146,6 +150,8 @@ func (t *Topic) set(name, value string) {
 		t.Compacted = strings.Contains(value, "compact")
 	case configRetention:
 		t.Retention = retention(value)
+	case configRetentionBytes:
+		t.RetentionBytes, _ = strconv.ParseInt(value, 10, 64)
 	}
 }
 

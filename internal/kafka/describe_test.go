@@ -24,6 +24,7 @@ func TestDescribe(t *testing.T) {
 	topic := testkit.Unique("described")
 	_, err := client.EnsureTopics(ctx, []TopicSpec{
 		{Name: topic, Partitions: 3, Replication: 1, MaxMessageBytes: 2_000_000},
+		{Name: topic + "-kept", Partitions: 1, Replication: 1, Retention: Forever},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -31,11 +32,17 @@ func TestDescribe(t *testing.T) {
 
 	t.Run("a topic has its partitions and settings, one that is not there is left out", func(t *testing.T) {
 		t.Parallel()
-		got, err := client.DescribeTopics(ctx, []string{topic, topic + "-nonsuch"})
+		got, err := client.DescribeTopics(ctx, []string{topic, topic + "-kept", topic + "-nonsuch"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := map[string]Topic{topic: {Name: topic, Partitions: 3, Replication: 1, MinInSync: 1, MaxMessageBytes: 2_000_000, Retention: 7 * 24 * time.Hour}}
+		kept := got[topic+"-kept"]
+		if kept.Retention >= 0 || kept.RetentionBytes >= 0 {
+			t.Errorf("a topic that nothing is removed from: %+v", kept)
+		}
+		delete(got, topic+"-kept")
+		want := map[string]Topic{topic: {Name: topic, Partitions: 3, Replication: 1, MinInSync: 1, MaxMessageBytes: 2_000_000,
+			Retention: 7 * 24 * time.Hour, RetentionBytes: -1}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("topics (-want +got):\n%s", diff)
 		}

@@ -25,9 +25,13 @@ type TopicSpec struct {
 	// Retry and dead-letter copies carry more headers than their original, so
 	// theirs must be larger than the input's.
 	MaxMessageBytes int
-	// Retention is how long records are kept; zero leaves it to the broker.
+	// Retention is how long records are kept; zero leaves it to the broker, and
+	// Forever keeps them whatever their age and number.
 	Retention time.Duration
 }
+
+// Forever is the retention of a topic that nothing is removed from.
+const Forever time.Duration = -1
 
 // EnsureTopics creates what is missing and returns when every partition has a
 // leader, with the names that were created. It must be done before the group
@@ -68,10 +72,14 @@ func (c *Client) create(ctx context.Context, spec TopicSpec) error {
 		topic.ConfigEntries = append(topic.ConfigEntries, kafkago.ConfigEntry{ConfigName: name, ConfigValue: value})
 	}
 	if spec.MaxMessageBytes > 0 {
-		set("max.message.bytes", strconv.Itoa(spec.MaxMessageBytes))
+		set(configMaxMessageBytes, strconv.Itoa(spec.MaxMessageBytes))
 	}
-	if spec.Retention > 0 {
-		set("retention.ms", strconv.FormatInt(spec.Retention.Milliseconds(), 10))
+	switch {
+	case spec.Retention > 0:
+		set(configRetention, strconv.FormatInt(spec.Retention.Milliseconds(), 10))
+	case spec.Retention < 0:
+		set(configRetention, "-1")
+		set(configRetentionBytes, "-1") // which brokers may bound, too
 	}
 	res, err := c.admin.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: []kafkago.TopicConfig{topic}})
 	if err == nil {

@@ -35,6 +35,10 @@ func (s Consumer) TopicSpecs() []kafka.TopicSpec {
 		spec := kafka.TopicSpec{Name: name, Partitions: s.Topics.Partitions, Replication: s.Topics.Replication}
 		if name != topics.Input && name != topics.Results {
 			spec.MaxMessageBytes = MessageBytes
+			// What failed is kept until a person has looked at it, which may be after the
+			// week that brokers keep records by default; a retry that waits through a long
+			// outage is an order that stands nowhere else. Both are few beside the orders.
+			spec.Retention = kafka.Forever
 		}
 		specs = append(specs, spec)
 	}

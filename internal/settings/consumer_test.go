@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"orderconsumer/internal/kafka"
 )
 
 func TestDefaultSettings(t *testing.T) {
@@ -52,6 +54,20 @@ func TestAddressesThatCanBeListenedOn(t *testing.T) {
 	for addr, can := range map[string]bool{"localhost:8080": true, ":8080": true, "[::1]:0": true, "0.0.0.0:http": true, "8080": false, "localhost": false, "localhost:99999": false, "localhost:-1": false} {
 		if listenable(addr) != can {
 			t.Errorf("address %q: can be listened on is %v", addr, !can)
+		}
+	}
+}
+
+func TestWhatFailedIsKept(t *testing.T) {
+	t.Parallel()
+	s, err := DefaultConsumer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	topics := s.Group.Topics()
+	for _, spec := range s.TopicSpecs() {
+		if failed := spec.Name != topics.Input && spec.Name != topics.Results; failed != (spec.Retention == kafka.Forever) {
+			t.Errorf("%s is created with retention %s", spec.Name, spec.Retention)
 		}
 	}
 }
