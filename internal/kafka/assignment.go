@@ -45,8 +45,12 @@ func (a *assignment) add(topic string, id int, offset int64, parted string) {
 		begin:    func(ctx context.Context) error { return ctx.Err() },
 		begun:    func() {},
 
-		readEpoch: noEpoch,
-		parted:    parted,
+		read:   unread,
+		parted: parted,
+	}
+	// Where another member has read on meanwhile its epoch is older than that of what stands before offset.
+	if before, ok := c.read[partitionID{topic, id}]; ok && parted == "" && offset >= 0 && offset <= before.next {
+		p.read, p.feed.epoch = before, before.epoch
 	}
 	if c.isTier(topic) {
 		p.begin = a.inputs.wait
@@ -96,6 +100,7 @@ func (a *assignment) run(take, work context.Context) error {
 	<-take.Done()
 	readers.Wait()
 	a.feeds.wait()
+	a.remember()
 	a.flow.Drain()
 	late := time.AfterFunc(a.consumer.cfg.DrainTimeout, stopWorking)
 	flow.Wait()

@@ -106,6 +106,7 @@ type Consumer struct {
 	observer Observer
 	log      *slog.Logger
 	parted   map[partitionID]string // what could not be committed, see commitParted; Run's own
+	read     map[partitionID]read   // in the generation before; Run's own
 }
 
 // NewConsumer returns a member that has not joined yet.

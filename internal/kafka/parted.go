@@ -25,6 +25,26 @@ type partitionID struct {
 	partition int
 }
 
+// read is how far a partition has been read, and the epoch in which the newest of it was appended.
+type read struct {
+	next  int64
+	epoch int32
+}
+
+// unread is a partition of which nothing has been read.
+var unread = read{epoch: noEpoch}
+
+// remember keeps for the next generation what was read. A broker that dies ends the generation of those
+// it coordinates, and just then it may lose the end of a log, which is as long again when it is read again.
+func (a *assignment) remember() {
+	a.consumer.read = make(map[partitionID]read, len(a.partitions))
+	for _, p := range a.partitions {
+		if p.read != unread && p.parted == "" {
+			a.consumer.read[partitionID{p.topic, p.id}] = p.read
+		}
+	}
+}
+
 // partedNote begins what is committed beside the offset of a partition whose log has parted from
 // what was read of it.
 const partedNote = "parted: "
@@ -108,7 +128,7 @@ func (c *Consumer) partedIn(ctx context.Context, g *kafkago.Generation) map[part
 			c.log.WarnContext(ctx, "what the group has committed is not told, asking again", "group", c.cfg.Group, "error", err)
 			said = time.Now()
 		}
-		if sleep(ctx, joinRest) != nil {
+		if sleep(ctx, againRest) != nil {
 			return parted // nothing is going to be read
 		}
 	}

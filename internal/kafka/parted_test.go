@@ -203,6 +203,38 @@ func TestAMemberThatAcceptsBeginsACutLogAnew(t *testing.T) {
 	}
 }
 
+// TestWhatWasReadIsRememberedOverAGeneration: the coordinator dies, and loses the end of the log.
+func TestWhatWasReadIsRememberedOverAGeneration(t *testing.T) {
+	t.Parallel()
+	const read = 5
+	g := newFakeGroup(t)
+	var joined atomic.Int32
+	g.cluster.ControlKey(int16(kmsg.JoinGroup), func(kmsg.Request) (kmsg.Response, error, bool) {
+		g.cluster.KeepControl()
+		joined.Add(1)
+		return nil, nil, false
+	})
+	var before atomic.Int32 // how often was joined before the log was cut
+	g.onFetchOf(func(req *kmsg.FetchRequest) *kmsg.FetchResponseTopicPartition {
+		asked := req.Topics[0].Partitions[0]
+		if n := before.Load(); n == 0 || n == joined.Load() || asked.LastFetchedEpoch < 0 {
+			return nil
+		}
+		told := kmsg.NewFetchResponseTopicPartition()
+		told.HighWatermark, told.DivergingEpoch.EndOffset = read+1, 2
+		return &told
+	})
+	g.send("a", "b", "c", "d", "e")
+	m := g.readTo(read)
+	before.Store(joined.Load())
+	g.cluster.ControlKey(int16(kmsg.Heartbeat), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		res, _ := r.ResponseKind().(*kmsg.HeartbeatResponse)
+		res.ErrorCode = kerr.RebalanceInProgress.Code
+		return res, nil, true
+	})
+	m.refuses(t, "is the one that was read up to offset 2 only, and 5 was next")
+}
+
 // TestABrokerTellsWhereTheLogParts holds a real one to what is made up above.
 func TestABrokerTellsWhereTheLogParts(t *testing.T) {
 	t.Parallel()

@@ -42,8 +42,8 @@ type partition struct {
 	log      *slog.Logger
 	doubt    doubt
 
-	readEpoch int32  // that in which the newest message that was read was appended, or noEpoch
-	parted    string // why the log is not the one that was read; empty: it is
+	read   read
+	parted string // why the log is not the one that was read; empty: it is
 
 	// begin returns when the partition may begin; begun is told that it has.
 	begin func(context.Context) error
@@ -108,12 +108,12 @@ func (p *partition) follow(ctx context.Context, next int64) (int64, error) {
 	}}
 	p.begun()
 	for {
-		portion, err := p.feed.next(ctx, next, p.readEpoch)
+		portion, err := p.feed.next(ctx, next, p.read.epoch)
 		if err != nil {
 			return next, err
 		}
 		next, err = portion.visit(ctx, r, next, in)
-		p.readEpoch = portion.epochBefore(next, p.readEpoch)
+		p.read = read{next: next, epoch: portion.epochBefore(next, p.read.epoch)}
 		if err != nil {
 			return next, p.doubt.about(next, err)
 		}

@@ -19,6 +19,7 @@ func (p *partition) verify(ctx context.Context) (start int64, err error) {
 	case committed < 0:
 		return first, nil // no commit yet: everything there is will be read
 	case committed < first:
+		p.read = unread
 		return first, p.lost(committed, first)
 	case committed > end:
 		return p.anew(first, fmt.Sprintf("it ends at %d, below the committed offset %d", end, committed))
@@ -78,7 +79,7 @@ func (p *partition) outside(ctx context.Context, next int64, refused error) (int
 	case err != nil:
 		return next, err
 	case next < first:
-		p.readEpoch = noEpoch // nothing of what comes was read
+		p.read = unread // nothing of what comes was
 		return first, p.lost(next, first)
 	case next > end:
 		return next, &partedError{end: end}
