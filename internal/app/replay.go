@@ -88,8 +88,8 @@ func (l replayLog) Positions(ctx context.Context, topics []string) ([]replay.Pos
 }
 
 // waitingFor knows the orders that wait in the group's retry tiers and among its
-// dead letters now.
-func (l replayLog) waitingFor(ctx context.Context, topics order.Topics) (interface {
+// dead letters now; those that the replay of that id has put there do not.
+func (l replayLog) waitingFor(ctx context.Context, topics order.Topics, id string) (interface {
 	replay.Waiting
 	Close()
 }, error) {
@@ -115,7 +115,7 @@ func (l replayLog) waitingFor(ctx context.Context, topics order.Topics) (interfa
 			ranges = append(ranges, replay.Range{Topic: name, Partition: p.Partition, From: from, To: p.End})
 		}
 	}
-	return replay.NewWaiting(l, ranges, ""), nil
+	return replay.NewWaiting(l, ranges, id, ""), nil
 }
 
 // auditFor counts the findings of an audit.

@@ -214,7 +214,11 @@ func (j *replayJob) waiting(ctx context.Context) (_ replay.Waiting, release func
 	if j.waits != nil {
 		return j.waits, func() {}, nil
 	}
-	waiting, err := j.log().waitingFor(ctx, j.topics())
+	id := ""
+	if j.object != nil {
+		id = j.object.ID
+	}
+	waiting, err := j.log().waitingFor(ctx, j.topics(), id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -310,7 +314,7 @@ func (j *replayJob) planAndDo(ctx context.Context, answer *replayAnswer, kind st
 	now := time.Now()
 	err = j.begin(ctx, j.session.Abort, replay.Object{
 		ID: newReplayID(now), Kind: kind, Ranges: j.ranges, Reason: deed.Reason, Who: deed.who(),
-		CreatedAt: now, Progress: replay.Progress{Total: plan.Publish},
+		CreatedAt: now, Progress: replay.Progress{Total: plan.Publish, PlannedHeldBack: new(plan.Count(replay.HeldBack))},
 	})
 	answer.end(j.object)
 	return errors.Join(answer.err, err)
@@ -361,5 +365,23 @@ func (j *replayJob) execute(take, work context.Context) error {
 	if !errors.Is(err, replay.ErrLost) { // else what is known here is not how it stands
 		j.session.Say("%s: %s", j.session.Name, replaySentence(j.object))
 	}
+	if err == nil {
+		err = heldBackFailure(j.object)
+	}
 	return replayFailure(work, j.session, j.object.ID, err)
+}
+
+// heldBackFailure is that of a replay that is done and has passed over cancels that
+// its plan would have published.
+func heldBackFailure(o *replay.Object) error {
+	n := o.Progress.HeldBackUnplanned()
+	if n == 0 {
+		return nil
+	}
+	return &cli.Failure{
+		Code: cli.ExitPartial,
+		Err: fmt.Errorf("replay %s is done and has held back %s more than its plan said, because an order waited elsewhere: they are not published",
+			o.ID, cli.Counted64(n, "cancel")),
+		Try: "consumer group describe until nothing waits, then consumer audit --log -o jsonl > findings.jsonl, and producer replay --findings findings.jsonl",
+	}
 }

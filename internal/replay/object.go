@@ -69,6 +69,9 @@ type Progress struct {
 	Positions Positions `json:"positions"`
 	// Total is how many messages the plan would publish.
 	Total int64 `json:"total"`
+	// PlannedHeldBack is how many cancels the plan would hold back; nil when nobody has
+	// said.
+	PlannedHeldBack *int64 `json:"planned_held_back,omitempty"`
 	// Published messages were confirmed by the log; Skipped, by class, were not
 	// published.
 	Published int64           `json:"published"`
@@ -89,6 +92,15 @@ type Progress struct {
 
 // FailedAgain is how many messages failed after they were published.
 func (p *Progress) FailedAgain() int64 { return p.Retried + p.Dead }
+
+// HeldBackUnplanned is how many more cancels were held back than the plan had said:
+// their orders came to wait elsewhere meanwhile.
+func (p *Progress) HeldBackUnplanned() int64 {
+	if p.PlannedHeldBack == nil {
+		return 0
+	}
+	return max(0, p.Skipped[HeldBack]-*p.PlannedHeldBack)
+}
 
 // Store keeps replays. Its errors about a replay wrap those below; all others are
 // the database's.

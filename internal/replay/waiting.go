@@ -12,6 +12,7 @@ import (
 type waitingRanges struct {
 	log    Reader
 	ranges []Range
+	replay string
 	folder string
 	shelf  *shelf
 }
@@ -20,11 +21,16 @@ type waitingRanges struct {
 // has not settled yet of its retry tiers, and its dead letters. They are read
 // when the first question comes, which for most selections is never; an answer is
 // a look-up then. Close gives its files back.
-func NewWaiting(log Reader, ranges []Range, folder string) interface {
+//
+// id is the replay that asks; empty for one that has published nothing. An order
+// whose create it has published itself does not wait: that is what it has done
+// before it was stopped, and the cancel follows in the same topic, behind the
+// create, wherever another copy of that stands.
+func NewWaiting(log Reader, ranges []Range, id, folder string) interface {
 	Waiting
 	Close()
 } {
-	return &waitingRanges{log: log, ranges: ranges, folder: folder}
+	return &waitingRanges{log: log, ranges: ranges, replay: id, folder: folder}
 }
 
 // Where implements Waiting.
@@ -59,7 +65,7 @@ func (w *waitingRanges) read(ctx context.Context) error {
 			if fault != nil || event.Type != order.Created {
 				return nil //nolint:nilerr // what is no create does not wait
 			}
-			return shelf.put(memory{record: stock.Record{Order: event.OrderID}, waits: m.Topic})
+			return w.keep(shelf, event.OrderID, &m)
 		})
 		if err != nil {
 			shelf.close()
@@ -68,4 +74,22 @@ func (w *waitingRanges) read(ctx context.Context) error {
 	}
 	w.shelf = shelf
 	return nil
+}
+
+// keep remembers one create. One that this replay has published counts for more
+// than any other of the order.
+func (w *waitingRanges) keep(shelf *shelf, id string, m *order.Message) error {
+	found := memory{record: stock.Record{Order: id}, waits: m.Topic}
+	if w.replay == "" {
+		return shelf.put(found)
+	}
+	if order.ParseDelivery(m).ReplayID == w.replay {
+		found.waits = ""
+		return shelf.put(found)
+	}
+	known, ok, err := shelf.get(id)
+	if err != nil || ok && known.waits == "" {
+		return err
+	}
+	return shelf.put(found)
 }
