@@ -355,3 +355,25 @@ func TestSourceMergesPartitionsByTimeAndGoesOnFromAPosition(t *testing.T) {
 		}
 	})
 }
+
+// What is left out because it changes nothing must change nothing whatever becomes of
+// the rest: a create that would be rejected is deducted when goods come in first.
+func TestChangesOnlyKeepsTheCancelOfACreateThatItPublishes(t *testing.T) {
+	t.Parallel()
+	m := stocked(t, map[string]int64{"apple": 1})
+	apply(t, m, created("old", line("apple", 5)))
+	l := logInMemory{}
+	events := []order.Event{
+		created("A", line("apple", 2)), created("A", line("apple", 2)), cancelled("A"), // comes after goods
+		created("B", line("apple", 1)), cancelled("B"), cancelled("B"),
+		created("old", line("apple", 5)), cancelled("old"), // rejected it stays
+	}
+	for i, e := range events {
+		l.add(0, time.Duration(i)*time.Second, e)
+	}
+	_, steps := planned(t, l, m, func(p *Planner) { p.Rules.ChangesOnly = true })
+	want := []Class{WillReject, Unneeded, Repeated, WillDeduct, WillRelease, Unneeded, Unneeded, Unneeded}
+	if diff := cmp.Diff(want, classesOf(steps)); diff != "" {
+		t.Errorf("classes (-want +got):\n%s", diff)
+	}
+}

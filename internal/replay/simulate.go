@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"orderconsumer/internal/order"
@@ -48,23 +47,6 @@ type Rules struct {
 	Folder string
 	// Now is the time of the decisions.
 	Now func() time.Time
-}
-
-// Step is one message and what would become of it.
-type Step struct {
-	// Message has no value any more in a plan: only what is published needs it.
-	Message  order.Message
-	Delivery order.Delivery
-	Event    order.Event
-	Class    Class
-	// Detail says more than the class does, for a person; may be empty.
-	Detail string
-	// Shortages are what a rejected order would be short of.
-	Shortages []stock.Shortage
-
-	fault   error // why it is no event
-	dropped bool  // the filter does not want it after all
-	asks    bool  // it goes through the decision
 }
 
 // simulation takes messages through the decisions of package stock, on a copy of
@@ -239,7 +221,7 @@ func (s *simulation) decideOne(ctx context.Context, step *Step, c *chunk, known 
 	if err := s.classify(ctx, step, record, simulated, known); err != nil {
 		return err
 	}
-	if s.rules.ChangesOnly && step.Class.effectless() {
+	if s.rules.ChangesOnly && step.Class.effectless() && !step.settlesRejected(record, simulated) {
 		step.Class, step.Detail = Unneeded, step.Class.Meaning()
 	}
 	return nil
@@ -325,56 +307,6 @@ func (s *simulation) ask(step *Step, record *stock.Record) (stock.Decision, stoc
 	}
 	decisions, changes := book.Decide([]stock.Request{request}, s.rules.Now())
 	return decisions[0], changes
-}
-
-// classified gives the step the class of a decision. An order whose record the
-// simulation has made is known from an earlier message.
-func (step *Step) classified(d *stock.Decision, simulated bool) {
-	cancel := step.Event.Type == order.Cancelled
-	switch d.Verdict {
-	case stock.Conflict:
-		step.Class = Conflict
-		step.Detail = fmt.Sprintf("the order is %s with other content", d.Record.State)
-	case stock.UnknownGoods:
-		step.Class, step.Detail = GoodsUnknown, strings.Join(d.Unknown, ", ")
-	case stock.Known:
-		step.Class, step.Detail = AlreadyApplied, string(d.Record.State)
-		switch {
-		case simulated:
-			step.Class = Repeated
-		case d.Record.State == stock.Rejected:
-			step.Class, step.Detail = AlreadyRejected, shortText(d.Record.Shortages)
-		}
-	case stock.Applied:
-		switch {
-		case cancel && d.Record.State == stock.Released:
-			step.Class = WillRelease
-		case cancel:
-			step.Class = WillVoid
-		case d.Record.State == stock.Rejected:
-			step.Class, step.Shortages = WillReject, d.Record.Shortages
-			step.Detail = shortText(d.Record.Shortages)
-		default:
-			step.Class = WillDeduct
-		}
-	}
-}
-
-// shortText says what an order is short of: short of 421 by 3.
-func shortText(shortages []stock.Shortage) string {
-	const shown = 3 // more would not be read
-	var parts []string
-	for i, s := range shortages {
-		if i == shown {
-			parts = append(parts, fmt.Sprintf("and %d more", len(shortages)-shown))
-			break
-		}
-		parts = append(parts, fmt.Sprintf("%s by %d", s.Goods, s.Wanted-s.Available))
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return "short of " + strings.Join(parts, ", ")
 }
 
 // account moves the levels of the simulation.
