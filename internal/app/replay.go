@@ -88,28 +88,37 @@ func (l replayLog) Positions(ctx context.Context, topics []string) ([]replay.Pos
 }
 
 // waitingFor knows the orders that wait in the group's retry tiers and among its
-// dead letters now; those that the replay of that id has put there do not.
-func (l replayLog) waitingFor(ctx context.Context, topics order.Topics, id string) (interface {
+// dead letters now; those that the replay of that id has put there do not. A topic
+// that is there and cannot be asked is an error: a cancel would overtake what waits
+// in it.
+func (l replayLog) waitingFor(ctx context.Context, g settings.Group, id string) (interface {
 	replay.Waiting
 	Close()
 }, error) {
-	names := []string{topics.Dead}
-	for _, tier := range topics.Tiers {
-		names = append(names, tier.Topic)
-	}
-	there, err := l.client.Partitions(ctx, names)
+	names, _, err := consumedTopics(ctx, l.client, g)
 	if err != nil {
 		return nil, err
 	}
+	dead := g.Topics().Dead
+	there, err := l.client.DescribeTopics(ctx, []string{dead})
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := there[dead]; ok {
+		names = append(names, dead)
+	}
 	var ranges []replay.Range
-	for name := range there {
+	for _, name := range names {
+		if name == g.Topic { // what is still to be read there is no create that has been read
+			continue
+		}
 		positions, err := l.client.Positions(ctx, l.group, []string{name})
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("find out which orders wait: %w", err)
 		}
 		for _, p := range positions {
 			from := p.End - p.Lag()
-			if name == topics.Dead { // nobody settles dead letters
+			if name == dead { // nobody settles dead letters
 				from = p.First
 			}
 			ranges = append(ranges, replay.Range{Topic: name, Partition: p.Partition, From: from, To: p.End})

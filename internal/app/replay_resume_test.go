@@ -6,10 +6,13 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"orderconsumer/internal/cli"
+	"orderconsumer/internal/instance"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/replay"
+	"orderconsumer/internal/settings"
 	"orderconsumer/internal/testkit"
 )
 
@@ -79,4 +82,27 @@ func TestReplayThatHoldsBackMoreThanItsPlanIsPartlyDone(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.stdout), &shown); err != nil || shown.State != "done" || shown.Progress.Skipped[replay.HeldBack] != 1 {
 		t.Errorf("%v: %+v", err, shown)
 	}
+}
+
+// The group reads the tiers of former settings to their end, so what waits there is
+// waited for.
+func TestReplayHoldsBackACancelWhoseOrderWaitsInAFormerTier(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, onePartition, func(s *settings.Consumer) { s.Group.RetryAfter = []time.Duration{50 * time.Millisecond, time.Hour} })
+	s.stocked(map[string]int64{"apple": 10})
+	s.send(create("A-1", "pear", 1))
+	parked := make(chan struct{})
+	i := s.start(func(o *instance.Options) {
+		n := 0
+		o.OnSettled = func(order.Settlement) {
+			if n++; n == 2 { // it waits in the second tier
+				close(parked)
+			}
+		}
+	})
+	<-parked
+	s.end(i)
+	s.sendMessages(order.Message{Topic: s.topics.Input, Key: []byte("A-1"), Value: []byte(cancelOf("A-1"))})
+	s.settings.Group.RetryAfter = []time.Duration{50 * time.Millisecond, 2 * time.Hour}
+	s.replay("--type", "order.cancelled").want(t, cli.ExitOK, "held_back", "its order waits in "+s.topics.Tiers[1].Topic, "nothing to publish")
 }

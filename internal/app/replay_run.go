@@ -205,9 +205,11 @@ type replayJob struct {
 	object  *replay.Object // nil until it is begun
 }
 
-func (j *replayJob) topics() order.Topics {
-	return order.NewTopics(j.spec.Input, j.spec.Group, j.spec.RetryAfter)
+func (j *replayJob) group() settings.Group {
+	return settings.Group{Topic: j.spec.Input, Group: j.spec.Group, RetryAfter: j.spec.RetryAfter}
 }
+
+func (j *replayJob) topics() order.Topics { return j.group().Topics() }
 
 // waiting knows the orders whose create waits somewhere. release gives its files back.
 func (j *replayJob) waiting(ctx context.Context) (_ replay.Waiting, release func(), _ error) {
@@ -218,7 +220,7 @@ func (j *replayJob) waiting(ctx context.Context) (_ replay.Waiting, release func
 	if j.object != nil {
 		id = j.object.ID
 	}
-	waiting, err := j.log().waitingFor(ctx, j.topics(), id)
+	waiting, err := j.log().waitingFor(ctx, j.group(), id)
 	if err != nil {
 		return nil, nil, err
 	}
