@@ -82,7 +82,7 @@ func (l replayLog) Positions(ctx context.Context, topics []string) ([]replay.Pos
 	found, err := l.client.Positions(ctx, l.group, topics)
 	positions := make([]replay.Position, len(found))
 	for i, p := range found {
-		positions[i] = replay.Position{Topic: p.Topic, Partition: p.Partition, End: p.End, Committed: p.End - p.Lag()}
+		positions[i] = replay.Position{Topic: p.Topic, Partition: p.Partition, First: p.First, End: p.End, Committed: p.End - p.Lag()}
 	}
 	return positions, err
 }

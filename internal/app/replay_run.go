@@ -357,7 +357,7 @@ func (j *replayJob) execute(take, work context.Context) error {
 		Source: replay.NewSource(j.log(), j.ranges), Rules: j.rules(waiting), View: j.ledger, Store: j.store,
 		Log: j.log(), Publisher: publisher, Topics: j.topics(), Target: j.spec.Target,
 		Staged: staged, Ramp: ramp, MaxFailed: j.spec.MaxFailed, Rate: j.spec.Rate, Patience: j.spec.Patience,
-		Tell: talk.tell,
+		Hopeless: hopeless, Tell: talk.tell,
 	}
 	if j.spec.Audit && staged {
 		executor.Audit = auditFor(j.ledger)
@@ -371,6 +371,11 @@ func (j *replayJob) execute(take, work context.Context) error {
 		err = heldBackFailure(j.object)
 	}
 	return replayFailure(work, j.session, j.object.ID, err)
+}
+
+// hopeless is true for an error of Kafka that comes again however long one waits.
+func hopeless(err error) bool {
+	return errors.Is(err, kafka.ErrDataLoss) || errors.Is(err, kafka.ErrUnreadable) || kafka.Denied(err) || kafka.LoginFailed(err)
 }
 
 // heldBackFailure is that of a replay that is done and has passed over cancels that

@@ -25,6 +25,7 @@ type Position struct {
 	Topic     string
 	Partition int
 	End       int64 // the offset the next message will get
+	First     int64 // the oldest offset that the log still has
 	Committed int64 // everything before it is settled
 }
 
@@ -48,13 +49,17 @@ type Executor struct {
 	MaxFailed float64
 	// Rate is the most messages a second; zero for as many as there can be.
 	Rate float64
-	// Patience is how long nothing may move before the replay stops.
+	// Patience is how long nothing may move before the replay stops: the log, the
+	// database, or the group.
 	Patience time.Duration
+	// Hopeless is true for an error of the log that no patience mends; nil: for none.
+	Hopeless func(error) bool
 	// Now is the clock; nil: the machine's.
 	Now func() time.Time
 	// Audit counts what is wrong in the database; nil: nobody looks.
 	Audit func(ctx context.Context) (findings int64, err error)
-	// Tell is told how things stand, often; it must be quick. Nil: nobody is.
+	// Tell is told how things stand, often and from several goroutines; it must be
+	// quick. Nil: nobody is.
 	Tell func(Report)
 
 	mu       sync.Mutex // guards object and saved
@@ -71,6 +76,7 @@ type Executor struct {
 const (
 	PhasePublishing = "publishing"
 	PhaseRefused    = "waiting for Kafka to confirm"
+	PhaseKafka      = "waiting for Kafka"
 	PhaseSettling   = "waiting for the consumer to settle"
 	PhaseAudit      = "auditing the database"
 	PhaseDatabase   = "waiting for the database"
@@ -218,12 +224,15 @@ func (e *Executor) publishAll(take, work context.Context) error {
 			return e.closeStage(take, work)
 		}
 	}
-	sim, err := newSimulation(rules, e.View, Total(e.Source.Ranges()))
+	if rules.Waiting != nil {
+		rules.Waiting = patientWaiting{rules.Waiting, e}
+	}
+	sim, err := newSimulation(rules, patientView{e.View, e}, Total(e.Source.Ranges()))
 	if err != nil {
 		return err
 	}
 	defer sim.close()
-	err = sim.stream(work, e.Source, p.Positions, true, func(ctx context.Context, c *chunk) error {
+	err = sim.stream(work, patientSource{e.Source, e}, p.Positions, true, func(ctx context.Context, c *chunk) error {
 		return e.takeChunk(take, ctx, c)
 	})
 	if err != nil {

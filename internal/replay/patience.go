@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"orderconsumer/internal/order"
+	"orderconsumer/internal/stock"
 )
 
 // publish returns when every message of the batch is confirmed. What is
@@ -25,6 +27,89 @@ func (e *Executor) publish(ctx context.Context, batch []order.Message) error {
 		}
 		return err
 	}, func(err error) bool { return errors.Is(err, order.ErrTooLarge) || errors.Is(err, errUnsure) })
+}
+
+// hopeless is true for an error of the log that no patience mends.
+func (e *Executor) hopeless(err error) bool {
+	if _, local := errors.AsType[*fs.PathError](err); local || errors.Is(err, errShelfFull) {
+		return true
+	}
+	return e.Hopeless != nil && e.Hopeless(err)
+}
+
+// notAway is true for an error of the database that is not of the kind that passes.
+func notAway(err error) bool {
+	return !errors.Is(err, stock.ErrUnavailable) && !errors.Is(err, stock.ErrBusy)
+}
+
+// patientView waits for a database that is away.
+type patientView struct {
+	view View
+	e    *Executor
+}
+
+// Records implements View.
+func (v patientView) Records(ctx context.Context, orders []string) (found map[string]stock.Record, err error) {
+	err = v.e.patiently(ctx, PhaseDatabase, func() error {
+		found, err = v.view.Records(ctx, orders)
+		return err
+	}, notAway)
+	return found, err
+}
+
+// Levels implements View.
+func (v patientView) Levels(ctx context.Context, goods []string) (found map[string]stock.Level, err error) {
+	err = v.e.patiently(ctx, PhaseDatabase, func() error {
+		found, err = v.view.Levels(ctx, goods)
+		return err
+	}, notAway)
+	return found, err
+}
+
+// patientWaiting waits for a log that is away.
+type patientWaiting struct {
+	waiting Waiting
+	e       *Executor
+}
+
+// Where implements Waiting.
+func (w patientWaiting) Where(ctx context.Context, id string) (topic string, err error) {
+	err = w.e.patiently(ctx, PhaseKafka, func() error {
+		topic, err = w.waiting.Where(ctx, id)
+		return err
+	}, w.e.hopeless)
+	return topic, err
+}
+
+// patientSource waits for a log that is away, and reads on behind the last message
+// that came.
+type patientSource struct {
+	Source
+	e *Executor
+}
+
+// Read implements Source.
+func (s patientSource) Read(ctx context.Context, after Positions, visit func(*order.Message) error) error {
+	at := after.Clone()
+	if at == nil {
+		at = Positions{}
+	}
+	var theirs error // of visit
+	return s.e.patiently(ctx, PhaseKafka, func() error {
+		moved := false
+		err := s.Source.Read(ctx, at.Clone(), func(m *order.Message) error {
+			if theirs = visit(m); theirs != nil {
+				return theirs
+			}
+			at.Pass(m)
+			moved = true
+			return nil
+		})
+		if err != nil && moved {
+			return fmt.Errorf("%w: %w", errMoved, err)
+		}
+		return err
+	}, func(err error) bool { return theirs != nil || s.e.hopeless(err) })
 }
 
 // errMoved: not done, but something of it is.

@@ -86,7 +86,7 @@ func (e *Executor) settled(take, work context.Context) error {
 	if err != nil {
 		return err
 	}
-	moved, before := time.Now(), int64(-1)
+	moved, before := time.Now(), int64(-1) // moved may be to come: when something is due to move
 	for {
 		positions, err := e.Log.Positions(work, []string{e.Target})
 		left := int64(0)
@@ -102,7 +102,12 @@ func (e *Executor) settled(take, work context.Context) error {
 			return errStop
 		case err == nil && left != before:
 			moved, before = time.Now(), left
-		case time.Since(moved) >= e.Patience:
+		case time.Since(moved) < e.Patience:
+		default:
+			if due := e.nextDue(work, positions, ends); due.After(moved) {
+				moved = due
+				break
+			}
 			return &StoppedError{Why: errors.Join(fmt.Errorf("%d messages in %s are not settled, and nothing has moved for %s: no consumer of the group is at work",
 				before, e.Target, e.Patience), err)}
 		}
@@ -111,6 +116,32 @@ func (e *Executor) settled(take, work context.Context) error {
 			return err
 		}
 	}
+}
+
+// nextDue is when the group can go on at the earliest: when the first of the messages
+// is due that come next in each partition. It is zero when one is due in any case, or
+// that cannot be known.
+func (e *Executor) nextDue(ctx context.Context, positions []Position, ends Positions) time.Time {
+	var due time.Time
+	for _, p := range positions {
+		left := Range{Topic: p.Topic, Partition: p.Partition, From: max(p.Committed, 0), To: ends[p.Topic][p.Partition]}
+		if left.Messages() == 0 {
+			continue
+		}
+		var its time.Time
+		// The error is that of the visit, or as good as nothing known.
+		_ = e.Log.Scan(ctx, left, func(m order.Message) error {
+			its = order.ParseDelivery(&m).NotBefore
+			return errStop
+		})
+		if its.IsZero() {
+			return its
+		}
+		if due.IsZero() || its.Before(due) {
+			due = its
+		}
+	}
+	return due
 }
 
 // failureTopics are where a message goes that fails again in the target.
@@ -124,7 +155,16 @@ func (e *Executor) failureTopics() []string {
 
 // ends are the ends of the topics.
 func (e *Executor) ends(ctx context.Context, topics []string) (Positions, error) {
-	positions, err := e.Log.Positions(ctx, topics)
+	var ends Positions
+	err := e.patiently(ctx, PhaseKafka, func() error {
+		positions, err := e.Log.Positions(ctx, topics)
+		ends = endsOf(positions)
+		return err
+	}, e.hopeless)
+	return ends, err
+}
+
+func endsOf(positions []Position) Positions {
 	ends := make(Positions)
 	for _, p := range positions {
 		if ends[p.Topic] == nil {
@@ -132,48 +172,64 @@ func (e *Executor) ends(ctx context.Context, topics []string) (Positions, error)
 		}
 		ends[p.Topic][p.Partition] = p.End
 	}
-	return ends, err
+	return ends
 }
+
+// failures are messages of this replay that have failed again.
+type failures struct{ retried, dead int64 }
 
 // look counts the messages of this replay that have failed again since it looked
 // last. Each is counted once, where it went from the target: what has been through
 // more tiers than that was counted in the first.
 func (e *Executor) look(ctx context.Context) error {
 	e.lastLook = time.Now()
-	ends, err := e.ends(ctx, e.failureTopics())
-	if err != nil {
-		return err
-	}
-	attempt, looked := e.Topics.AttemptIn(e.Target), e.progress().Looked
-	retried, dead := int64(0), int64(0)
-	for topic, partitions := range ends {
-		for id, end := range partitions {
-			r := Range{Topic: topic, Partition: id, From: looked[topic][id], To: end}
-			if r.Messages() == 0 {
-				continue
-			}
-			err := e.Log.Scan(ctx, r, func(m order.Message) error {
-				d := order.ParseDelivery(&m)
-				switch {
-				case d.ReplayID != e.object.ID:
-				case topic != e.Topics.Dead:
-					retried++
-				case d.Attempt <= attempt:
-					dead++
-				}
-				return nil
-			})
-			if err != nil {
+	var found failures
+	var ends Positions
+	err := e.patiently(ctx, PhaseKafka, func() error {
+		positions, err := e.Log.Positions(ctx, e.failureTopics())
+		if err != nil {
+			return err
+		}
+		found, ends = failures{}, endsOf(positions)
+		looked := e.progress().Looked
+		for _, p := range positions {
+			// What retention has removed since is not to be had: a replay that was stopped
+			// for longer than that goes on without knowing it.
+			from := max(looked[p.Topic][p.Partition], p.First)
+			if err := e.count(ctx, Range{Topic: p.Topic, Partition: p.Partition, From: from, To: p.End}, &found); err != nil {
 				return fmt.Errorf("look for messages that failed again: %w", err)
 			}
 		}
+		return nil
+	}, e.hopeless)
+	if err != nil {
+		return err
 	}
 	e.change(func(p *Progress) {
-		p.Retried += retried
-		p.Dead += dead
+		p.Retried += found.retried
+		p.Dead += found.dead
 		p.Looked = ends
 	})
 	return e.record(ctx)
+}
+
+// count counts the failures in a part of the log.
+func (e *Executor) count(ctx context.Context, r Range, found *failures) error {
+	if r.Messages() == 0 {
+		return nil
+	}
+	attempt := e.Topics.AttemptIn(e.Target)
+	return e.Log.Scan(ctx, r, func(m order.Message) error {
+		d := order.ParseDelivery(&m)
+		switch {
+		case d.ReplayID != e.object.ID:
+		case r.Topic != e.Topics.Dead:
+			found.retried++
+		case d.Attempt <= attempt:
+			found.dead++
+		}
+		return nil
+	})
 }
 
 // audit stops the replay when anything in the database is not as is promised.
@@ -182,7 +238,11 @@ func (e *Executor) audit(ctx context.Context) error {
 		return nil
 	}
 	e.tell(PhaseAudit, 0, nil)
-	findings, err := e.Audit(ctx)
+	var findings int64
+	err := e.patiently(ctx, PhaseDatabase, func() (err error) {
+		findings, err = e.Audit(ctx)
+		return err
+	}, notAway)
 	switch {
 	case err != nil:
 		return fmt.Errorf("audit: %w", err)
