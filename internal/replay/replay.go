@@ -25,6 +25,7 @@
 package replay
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -46,9 +47,9 @@ func (r Range) String() string {
 	return fmt.Sprintf("%s/%d [%d,%d)", r.Topic, r.Partition, r.From, r.To)
 }
 
-// overlaps is true when some message is in both.
+// overlaps is true when some message is in both. An empty range has none.
 func (r Range) overlaps(o Range) bool {
-	return r.Topic == o.Topic && r.Partition == o.Partition && r.From < o.To && o.From < r.To
+	return r.Topic == o.Topic && r.Partition == o.Partition && max(r.From, o.From) < min(r.To, o.To)
 }
 
 // Total is the number of offsets in all ranges.
@@ -60,12 +61,32 @@ func Total(ranges []Range) int64 {
 	return n
 }
 
-// Overlap returns the first two ranges of the lists that share a message.
+// byPlace orders ranges by topic, partition and offset.
+func byPlace(a, b Range) int {
+	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.From, b.From))
+}
+
+// Overlap returns two ranges of the lists that share a message, the first by topic,
+// partition and offset. Ranges of one list do not overlap. The time it takes grows
+// with the lists and not with their product: a replay of single messages has many
+// ranges, and others wait while it is recorded.
 func Overlap(a, b []Range) (Range, Range, bool) {
-	for _, r := range a {
-		if i := slices.IndexFunc(b, r.overlaps); i >= 0 {
-			return r, b[i], true
+	a, b = slices.SortedFunc(slices.Values(a), byPlace), slices.SortedFunc(slices.Values(b), byPlace)
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0].overlaps(b[0]):
+			return a[0], b[0], true
+		case a[0].endsBefore(b[0]):
+			a = a[1:]
+		default:
+			b = b[1:]
 		}
 	}
 	return Range{}, Range{}, false
+}
+
+// endsBefore is true when the range ends before the other does, by topic, partition
+// and offset.
+func (r Range) endsBefore(o Range) bool {
+	return cmp.Or(cmp.Compare(r.Topic, o.Topic), cmp.Compare(r.Partition, o.Partition), cmp.Compare(r.To, o.To)) < 0
 }

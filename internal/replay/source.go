@@ -61,9 +61,7 @@ type Reader interface {
 // single messages, merged by time across partitions. Ranges must not overlap.
 func NewSource(log Reader, ranges []Range) Source {
 	sorted := slices.Clone(ranges)
-	slices.SortFunc(sorted, func(a, b Range) int {
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.From, b.From))
-	})
+	slices.SortFunc(sorted, byPlace)
 	return &rangeSource{log: log, ranges: slices.DeleteFunc(sorted, func(r Range) bool { return r.Messages() == 0 })}
 }
 
