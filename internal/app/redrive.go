@@ -65,7 +65,7 @@ type desk struct {
 	topics order.Topics
 }
 
-// open looks through the dead letters. The caller closes the desk.
+// openDesk looks through the dead letters. The caller closes the desk.
 func (c *redriveCommand) openDesk(ctx context.Context, s *cli.Session) (_ *desk, err error) {
 	at := groupCommand{Kafka: c.Kafka, Group: c.Group}
 	d := &desk{topics: c.Group.Topics()}
@@ -127,15 +127,7 @@ func (l *letterLog) Letters(ctx context.Context, visit func(order.Message) error
 	if err != nil {
 		return err
 	}
-	total := int64(0)
-	for _, r := range ranges {
-		total += r.Messages()
-	}
-	count := newReadCounter(l.session, "dead letters read", total)
-	return l.client.Scan(ctx, ranges, func(m order.Message) error {
-		count.one()
-		return visit(m)
-	})
+	return l.counted(ctx, "dead letters read", ranges, visit)
 }
 
 // Unsettled implements redrive.Log.
@@ -153,7 +145,20 @@ func (l *letterLog) Unsettled(ctx context.Context, visit func(order.Message) err
 			ranges = append(ranges, kafka.Range{Topic: topic, Partition: p.Partition, From: p.End - p.Lag(), To: p.End})
 		}
 	}
-	return l.client.Scan(ctx, ranges, visit)
+	return l.counted(ctx, "events that wait read", ranges, visit)
+}
+
+// counted reads the ranges and tells how far it is.
+func (l *letterLog) counted(ctx context.Context, what string, ranges []kafka.Range, visit func(order.Message) error) error {
+	total := int64(0)
+	for _, r := range ranges {
+		total += r.Messages()
+	}
+	count := newReadCounter(l.session, what, total)
+	return l.client.Scan(ctx, ranges, func(m order.Message) error {
+		count.one()
+		return visit(m)
+	})
 }
 
 // marks are the marks in the database as package redrive asks for them.

@@ -91,7 +91,7 @@ func (l replayLog) Positions(ctx context.Context, topics []string) ([]replay.Pos
 // dead letters now; those that the replay of that id has put there do not. A topic
 // that is there and cannot be asked is an error: a cancel would overtake what waits
 // in it.
-func (l replayLog) waitingFor(ctx context.Context, g settings.Group, id string) (interface {
+func (l replayLog) waitingFor(ctx context.Context, s *cli.Session, g settings.Group, id string) (interface {
 	replay.Waiting
 	Close()
 }, error) {
@@ -124,13 +124,28 @@ func (l replayLog) waitingFor(ctx context.Context, g settings.Group, id string) 
 			ranges = append(ranges, replay.Range{Topic: name, Partition: p.Partition, From: from, To: p.End})
 		}
 	}
-	return replay.NewWaiting(l, ranges, id, ""), nil
+	counter := newReadCounter(s, "events that wait and dead letters read", replay.Total(ranges))
+	return replay.NewWaiting(countedReader{l, counter}, ranges, id, ""), nil
 }
 
-// auditFor counts the findings of an audit.
-func auditFor(l *ledger.Ledger) func(context.Context) (int64, error) {
+// countedReader tells a person how far a reading is.
+type countedReader struct {
+	replay.Reader
+	counter *readCounter
+}
+
+// Scan implements replay.Reader.
+func (r countedReader) Scan(ctx context.Context, part replay.Range, visit func(order.Message) error) error {
+	return r.Reader.Scan(ctx, part, func(m order.Message) error {
+		r.counter.one()
+		return visit(m)
+	})
+}
+
+// auditFor counts the findings of an audit, and tells how far it is.
+func auditFor(l *ledger.Ledger, tell func(stock.Summary)) func(context.Context) (int64, error) {
 	return func(ctx context.Context) (int64, error) {
-		summary, err := l.Audit(ctx, stock.AuditOptions{})
+		summary, err := l.Audit(ctx, stock.AuditOptions{Progress: tell})
 		return summary.Findings, err
 	}
 }

@@ -220,7 +220,7 @@ func (j *replayJob) waiting(ctx context.Context) (_ replay.Waiting, release func
 	if j.object != nil {
 		id = j.object.ID
 	}
-	waiting, err := j.log().waitingFor(ctx, j.group(), id)
+	waiting, err := j.log().waitingFor(ctx, j.session, j.group(), id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -360,7 +360,7 @@ func (j *replayJob) execute(take, work context.Context) error {
 		Hopeless: hopeless, Tell: talk.tell,
 	}
 	if j.spec.Audit && staged {
-		executor.Audit = auditFor(j.ledger)
+		executor.Audit = auditFor(j.ledger, talk.audit)
 	}
 	err = executor.Run(take, work, j.object)
 	talk.end()

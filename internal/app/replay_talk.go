@@ -9,6 +9,7 @@ import (
 
 	"orderconsumer/internal/cli"
 	"orderconsumer/internal/replay"
+	"orderconsumer/internal/stock"
 )
 
 // replayTalk tells a person how a replay stands: by a bar on a terminal, by a
@@ -49,21 +50,45 @@ func (t *replayTalk) tell(r replay.Report) {
 	if r.Rest && r.Phase == replay.PhasePublishing && t.began.IsZero() {
 		t.began, t.first = time.Now(), r.Progress.Published
 	}
+	if !t.turn() {
+		return
+	}
+	t.say(t.standing(&r))
+	if t.bar != nil {
+		_ = t.bar.Set64(min(r.Progress.Published, t.total)) // drawing fails where nobody looks
+	}
+}
+
+// audit tells how far the audit of the database is, which may take minutes.
+func (t *replayTalk) audit(now stock.Summary) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.turn() {
+		t.say(fmt.Sprintf("%s: %s, %s, %d goods so far", replay.PhaseAudit,
+			cli.Counted64(now.Orders, "order"), cli.Counted64(now.Movements, "movement"), now.Goods))
+	}
+}
+
+// turn is true when it is time to say something again.
+func (t *replayTalk) turn() bool {
 	every := cli.LineEvery
 	if t.bar != nil {
 		every = cli.BarEvery
 	}
 	if time.Since(t.said) < every {
-		return
+		return false
 	}
 	t.said = time.Now()
-	text := t.standing(&r)
+	return true
+}
+
+// say says it in a line, or beside the bar.
+func (t *replayTalk) say(text string) {
 	if t.bar == nil {
 		t.session.Say("%s: replay %s: %s", t.session.Name, t.id, text)
 		return
 	}
 	t.bar.Describe(text)
-	_ = t.bar.Set64(min(r.Progress.Published, t.total)) // drawing fails where nobody looks
 }
 
 // end takes the bar away.

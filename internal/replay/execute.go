@@ -78,6 +78,7 @@ const (
 	PhaseRefused    = "waiting for Kafka to confirm"
 	PhaseKafka      = "waiting for Kafka"
 	PhaseSettling   = "waiting for the consumer to settle"
+	PhaseLook       = "looking for what failed again"
 	PhaseAudit      = "auditing the database"
 	PhaseDatabase   = "waiting for the database"
 )

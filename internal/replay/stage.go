@@ -175,6 +175,9 @@ func endsOf(positions []Position) Positions {
 	return ends
 }
 
+// lookTell is how many messages are read between two words about it.
+const lookTell = 1000
+
 // failures are messages of this replay that have failed again.
 type failures struct{ retried, dead int64 }
 
@@ -218,8 +221,11 @@ func (e *Executor) count(ctx context.Context, r Range, found *failures) error {
 	if r.Messages() == 0 {
 		return nil
 	}
-	attempt := e.Topics.AttemptIn(e.Target)
+	attempt, read := e.Topics.AttemptIn(e.Target), 0
 	return e.Log.Scan(ctx, r, func(m order.Message) error {
+		if read++; read%lookTell == 0 {
+			e.tell(PhaseLook, 0, nil)
+		}
 		d := order.ParseDelivery(&m)
 		switch {
 		case d.ReplayID != e.object.ID:
