@@ -68,7 +68,7 @@ func (c *redriveGroupsCommand) Run(ctx context.Context, s *cli.Session) error {
 	return writeRows(s.Stdout, c.OutputSettings, "groups", rows, func(b io.Writer) {
 		fmt.Fprint(b, "LETTERS\tORDERS\tAGAIN\tFIRST\tLAST\tEXAMPLE\tCAUSE\n")
 		for _, r := range rows {
-			fmt.Fprintf(b, "%d\t%d\t%d\t%s\t%s\t%s\t%s\n", r.Letters, r.Orders, r.Again, r.First, r.Last, r.Example, r.Cause)
+			fmt.Fprintf(b, "%d\t%d\t%d\t%s\t%s\t%s\t%s\n", r.Letters, r.Orders, r.Again, r.First, r.Last, r.Example, graphic(r.Cause, ""))
 		}
 	})
 }
@@ -175,7 +175,7 @@ func (c *redriveListCommand) Run(ctx context.Context, s *cli.Session) error {
 	return writeRows(s.Stdout, c.OutputSettings, "letters", rows, func(b io.Writer) {
 		fmt.Fprint(b, "ID\tSTATE\tAT\tORDER\tTYPE\tTRIES\tREPLAYS\tREASON\n")
 		for _, r := range rows {
-			fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", r.ID, r.State, r.At, cli.OrDash(r.OrderID), cli.OrDash(r.Type), r.Attempts, r.Replays, shortReason(r))
+			fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", r.ID, r.State, r.At, cli.OrDash(r.OrderID), cli.OrDash(r.Type), r.Attempts, r.Replays, graphic(shortReason(r), ""))
 		}
 	})
 }

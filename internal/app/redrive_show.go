@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -121,6 +122,22 @@ func text(b []byte) string {
 	return fmt.Sprintf("%q", b)
 }
 
+// graphic is text as a terminal may have it: whoever publishes an event must not be able
+// to move the cursor of who looks at it, or to hide a part of it. What is not graphic is
+// written as in a string of Go, but for the control characters in kept.
+func graphic(text, kept string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if strconv.IsGraphic(r) || strings.ContainsRune(kept, r) {
+			b.WriteRune(r)
+			continue
+		}
+		quoted := strconv.QuoteRune(r)
+		b.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return b.String()
+}
+
 // maxShownValue is how much of a value a person is shown.
 const maxShownValue = 4 << 10
 
@@ -129,19 +146,19 @@ func (w *wholeLetter) write(to io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "dead letter %s: %s\n", w.ID, w.State)
 	fmt.Fprintf(&b, "  order    %s  %s\n  stands   %s/%d@%d since %s\n  from     %s\n", cli.OrDash(w.OrderID), w.Type, w.Topic, w.Partition, w.Offset, w.At, w.Origin)
-	fmt.Fprintf(&b, "  cause    %s\n  reason   %s\n", w.Cause, w.Reason)
+	fmt.Fprintf(&b, "  cause    %s\n  reason   %s\n", graphic(w.Cause, ""), graphic(w.Reason, ""))
 	if w.Replays > 0 {
 		fmt.Fprintf(&b, "  redriven %s before\n", cli.Counted(w.Replays, "time"))
 	}
 	if w.NotedAt != "" {
-		fmt.Fprintf(&b, "  note     %s (%s, %s)\n", w.Note, w.NotedBy, w.NotedAt)
+		fmt.Fprintf(&b, "  note     %s (%s, %s)\n", graphic(w.Note, ""), graphic(w.NotedBy, ""), w.NotedAt)
 	}
 	b.WriteString("\nattempts, the last 10 at most:\n")
 	for _, a := range w.History {
-		fmt.Fprintf(&b, "  %d  %s  %s: %s\n", a.Attempt, a.At, a.Code, a.Message)
+		fmt.Fprintf(&b, "  %d  %s  %s: %s\n", a.Attempt, a.At, graphic(a.Code, ""), graphic(a.Message, ""))
 	}
 	for _, other := range w.Siblings {
-		fmt.Fprintf(&b, "other letter of the event: %s  %s  %s  %s\n", other.ID, other.State, other.At, other.Reason)
+		fmt.Fprintf(&b, "other letter of the event: %s  %s  %s  %s\n", other.ID, other.State, other.At, graphic(other.Reason, ""))
 	}
 	fmt.Fprintf(&b, "\nheaders:\n")
 	for _, h := range w.Headers {
@@ -151,7 +168,7 @@ func (w *wholeLetter) write(to io.Writer) error {
 	if len(value) > maxShownValue {
 		value = strings.ToValidUTF8(value[:maxShownValue], "") + fmt.Sprintf("\n... %d bytes in all: --raw writes them", len(w.Value))
 	}
-	fmt.Fprintf(&b, "\nkey:   %s\nvalue: %s\n", w.Key, value)
+	fmt.Fprintf(&b, "\nkey:   %s\nvalue: %s\n", graphic(w.Key, ""), graphic(value, "\n\t"))
 	_, err := io.WriteString(to, b.String())
 	return err
 }

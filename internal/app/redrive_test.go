@@ -108,6 +108,31 @@ func TestRedriveGroupsListAndShow(t *testing.T) {
 	s.redrive("list", "--order", "A-5").want(t, cli.ExitNothing)
 }
 
+// What stands in an event is no command to the terminal of who looks at it.
+func TestRedriveShowsNothingThatATerminalObeys(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	const value = "{\n\t\"a\": \x1b]0;owned\a\x1b[2J\u202e}"
+	s.sendMessages(order.Message{Topic: s.topics.Dead, Key: []byte("A-1\r\x1b[A\nreason   fine"), Value: []byte(value), Headers: []order.Header{
+		{Key: order.HeaderErrorCode, Value: []byte("malformed_json\x1b[8m")}, {Key: order.HeaderErrorMessage, Value: []byte("at\x1b[1A 3\u009b2J")},
+	}})
+	open := s.redrive("list", "-o", "jsonl").want(t, cli.ExitOK)
+	var l shownLetter
+	if err := json.Unmarshal([]byte(open.stdout), &l); err != nil {
+		t.Fatal(err)
+	}
+	show := s.redrive("show", l.ID).want(t, cli.ExitOK).stdout
+	for what, text := range map[string]string{"show": show, "list": s.redrive("list").stdout, "groups": s.redrive("groups").stdout} {
+		if i := strings.IndexAny(text, "\x1b\a\r\u009b\u202e"); i >= 0 {
+			t.Errorf("%s has %q", what, text[i:])
+		}
+	}
+	testkit.WantParts(t, show, `key:   A-1\r\x1b[A\nreason   fine`, "value: {\n\t\"a\": "+`\x1b]0;owned\a\x1b[2J\u202e}`, `reason   at\x1b[1A 3\u009b2J`)
+	if raw := s.redrive("show", l.ID, "--raw").want(t, cli.ExitOK).stdout; raw != value {
+		t.Errorf("raw is %q", raw)
+	}
+}
+
 func TestArchiveAndRestore(t *testing.T) {
 	t.Parallel()
 	s := deadDay(t)

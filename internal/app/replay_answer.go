@@ -206,7 +206,7 @@ func exampleOf(c replay.ClassCount) string {
 	if c.OrderID != "" {
 		text += " order " + cli.Shown(c.OrderID)
 	}
-	return "the first: " + text + ": " + c.Detail
+	return "the first: " + text + ": " + graphic(c.Detail, "")
 }
 
 // goods list what would become of the goods.
