@@ -37,7 +37,7 @@ type Marks interface {
 	MarkLetters(ctx context.Context, topic string, marks []Mark) error
 }
 
-// Box holds what is known of a group's dead letters, about 300 bytes for each:
+// Box holds what is known of a group's dead letters, about 360 bytes for each:
 // it grows with the dead letters that the log still has, and with nothing else.
 type Box struct {
 	// Letters in the order of their places.
@@ -89,19 +89,34 @@ func (b *Box) read(ctx context.Context, log Log) error {
 	return err
 }
 
+// eventPlace names an event by where it was first read, in 16 bytes: there may be as many
+// as letters.
+type eventPlace struct {
+	topic     int32
+	partition int32
+	offset    int64
+}
+
 // supersede finds the letters whose event has failed again since: of those of
 // one event the youngest counts.
 func (b *Box) supersede() {
-	youngest := make(map[stock.Origin]int, len(b.Letters))
+	youngest := make(map[eventPlace]int32, len(b.Letters))
+	topics := make(map[string]int32)
 	for i := range b.Letters {
 		l := &b.Letters[i]
-		j, twice := youngest[l.Origin]
+		topic, known := topics[l.Origin.Topic]
+		if !known {
+			topic = int32(len(topics)) //nolint:gosec // there are not that many topics
+			topics[l.Origin.Topic] = topic
+		}
+		its := eventPlace{topic: topic, partition: int32(l.Origin.Partition), offset: l.Origin.Offset} //nolint:gosec // Kafka's own number
+		j, twice := youngest[its]
 		switch {
 		case !twice:
-			youngest[l.Origin] = i
+			youngest[its] = int32(i) //nolint:gosec // memory does not hold that many letters
 		case younger(l, &b.Letters[j]):
 			b.Letters[j].State = Superseded
-			youngest[l.Origin] = i
+			youngest[its] = int32(i) //nolint:gosec // see above
 		default:
 			l.State = Superseded
 		}

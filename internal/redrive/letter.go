@@ -78,7 +78,8 @@ type Letter struct {
 	content uint64 // of the order's lines
 }
 
-// newLetter reads what matters of a message. Equal causes share their bytes.
+// newLetter reads what matters of a message. Equal causes and reasons share their
+// bytes.
 func newLetter(m *order.Message, words map[string]string) Letter {
 	d := order.ParseDelivery(m)
 	event, fault := order.Decode(m)
@@ -102,15 +103,20 @@ func newLetter(m *order.Message, words map[string]string) Letter {
 		known, ok := words[text]
 		if !ok {
 			known = strings.Clone(text)
-			words[known] = known
+			if len(words) < maxWords {
+				words[known] = known
+			}
 		}
 		return known
 	}
 	l.Code, l.Cause = one(string(code)), one(causeOf(string(code), string(reason)))
-	l.Reason = strings.ToValidUTF8(string(reason), "?")
+	l.Reason = one(string(reason))
 	l.Origin.Topic = one(l.Origin.Topic)
 	return l
 }
+
+// maxWords bounds what is remembered in order to share it: reasons may all differ.
+const maxWords = 10_000
 
 // unknownCause is the cause of a letter that does not say one.
 const unknownCause = "no code"
