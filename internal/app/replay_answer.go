@@ -148,11 +148,7 @@ func (w *replayAnswer) breakOff(err error) {
 
 // tables write a plan for a person.
 func (w *replayAnswer) tables(spec replaySpec, ranges []replay.Range, p *replay.Plan) {
-	selected := spec.What
-	if selected == "" {
-		selected = fmt.Sprintf("from %s, before %s", spec.From, spec.To)
-	}
-	w.print("%s: %s, as of %s\n\n", spec.Topic, selected, cli.UTC(p.AsOf))
+	w.print("%s: %s, as of %s\n\n", spec.Topic, spec.selected(), cli.UTC(p.AsOf))
 	w.print("%9s  %12s  %12s  %10s\n", "PARTITION", "FROM", "TO", "OFFSETS")
 	for i, r := range ranges {
 		if i == rangesShown {

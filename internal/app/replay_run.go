@@ -95,7 +95,7 @@ func (c *replayRunCommand) found(ctx context.Context, s *cli.Session, client *ka
 	}
 	found, err := c.Take.resolve(ctx, s, client, c.topic(), time.Now())
 	if err == nil && (c.Take.From != found.from && found.from != "start" || c.Take.To != "end") {
-		s.Say("%s: from %s, up to and without %s", s.Name, found.from, found.to)
+		s.Say("%s: from %s (inclusive) to %s (exclusive)", s.Name, found.from, found.to)
 	}
 	return found, err
 }

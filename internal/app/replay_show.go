@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"orderconsumer/internal/cli"
 	"orderconsumer/internal/replay"
@@ -82,38 +81,6 @@ func (c *replayShowCommand) Run(ctx context.Context, s *cli.Session) error {
 	}
 	_, err = fmt.Fprint(s.Stdout, replayPage(&o, s.Name))
 	return err
-}
-
-// replayPage is a replay for a person.
-func replayPage(o *replay.Object, program string) string {
-	var b strings.Builder
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-10s  %s\n", name, fmt.Sprintf(format, args...))
-	}
-	row("replay", "%s", o.ID)
-	row("kind", "%s", o.Kind)
-	row("state", "%s", stateOf(o))
-	row("begun", "%s by %s", cli.UTC(o.CreatedAt), cli.Shown(o.Who))
-	row("reason", "%s", cli.Shown(o.Reason))
-	row("holder", "%s, last heard of %s ago", o.Holder, o.Silent.Round(time.Second))
-	for _, r := range o.Ranges {
-		row("range", "%s, next %d", r, max(r.From, o.Progress.Positions[r.Topic][r.Partition]))
-	}
-	row("spec", "%s", o.Spec)
-	p := &o.Progress
-	row("published", "%d of %d", p.Published, p.Total)
-	for _, class := range slices.Sorted(maps.Keys(p.Skipped)) {
-		row("skipped", "%d %s: %s", p.Skipped[class], class, class.Meaning())
-	}
-	row("failed", "%d again: %d went to the next tier, %d are dead", p.FailedAgain(), p.Retried, p.Dead)
-	row("stage", "%d, %d published in it", p.Stage+1, p.InStage)
-	if o.Note != "" {
-		row("note", "%s", o.Note)
-	}
-	if o.State == replay.Stopped || o.Interrupted() {
-		row("next", "%s replay resume %s, or %s replay cancel %s", program, o.ID, program, o.ID)
-	}
-	return b.String()
 }
 
 // replayCancelCommand ends a replay.
