@@ -41,7 +41,7 @@ func (s *shop) interrupted() shownReplay {
 	}()
 	s.awaitCount(s.topics.Tiers[0].Topic, 1)
 	signals <- os.Interrupt
-	if code := <-done; code != cli.ExitPartial || !strings.Contains(stderr.String(), " stopped: ") {
+	if code := <-done; code != cli.ExitPartial || !strings.Contains(stderr.String(), " stopped: interrupted\n") {
 		s.t.Fatalf("exit %d: %s", code, stderr.String())
 	}
 	var o shownReplay

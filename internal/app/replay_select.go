@@ -231,7 +231,8 @@ func noReplayTopic(ctx context.Context, s *cli.Session, client *kafka.Client, to
 			more = fmt.Sprintf(" and %d more", len(names)-shown)
 			names = names[:shown]
 		}
-		f.Try = fmt.Sprintf("%s replay --topic with one of %s%s", s.Name, strings.Join(names, ", "), more)
+		f.Err = fmt.Errorf("%w; there are %s%s", f.Err, strings.Join(names, ", "), more)
+		f.Try = fmt.Sprintf("%s replay --topic %s", s.Name, cli.Word(names[0]))
 	}
 	return f
 }

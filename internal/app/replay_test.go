@@ -190,7 +190,7 @@ func TestReplayOfWhatIsAppliedSaysThatItChangesNothingAndChangesNothing(t *testi
 	s.replay("resume", done.Replay.ID).want(t, cli.ExitFailed, "has ended", "replay show")
 	s.replay("cancel", done.Replay.ID).want(t, cli.ExitFailed, "has ended")
 	// The replayed copies were replayed once: the cap counts them.
-	s.replay("--topic", s.topics.Tiers[0].Topic, "--max-replays", "1").want(t, cli.ExitOK, "replayed_too_often", "nothing to publish", "add --max-replays N")
+	s.replay("--topic", s.topics.Tiers[0].Topic, "--max-replays", "1").want(t, cli.ExitOK, "replayed_too_often", "nothing to publish", "raise it: --max-replays N")
 }
 
 // count is how many messages stand in a topic.
@@ -412,7 +412,7 @@ func TestReplaySelectionsThatMakeNoSenseNameTheNextCommand(t *testing.T) {
 		{"milliseconds since 1970", []string{"--to", "1764237600123"}, cli.ExitUsage, []string{"if it is a time: --to 2025-11-27T10:00:00.123Z"}},
 		{"a negative offset", []string{"--from=-1"}, cli.ExitUsage, []string{"the first one is 0"}},
 		{"a partition too many", []string{"--partition", "7"}, cli.ExitUsage, []string{"has no partition 7"}},
-		{"a topic that is not there", []string{"--topic", "nonsuch-topic"}, cli.ExitFailed, []string{"topic nonsuch-topic", "--topic with one of"}},
+		{"a topic that is not there", []string{"--topic", "nonsuch-topic"}, cli.ExitFailed, []string{"topic nonsuch-topic", "there are ", "try: producer replay --topic "}},
 		{"nothing passes", []string{"--order", "nobody"}, cli.ExitNothing, []string{"none of 26 messages passes the filter"}},
 		{"no filter", []string{"--filter", "what"}, cli.ExitUsage, []string{"HEADER=VALUE"}},
 		{"no reason", []string{"--execute"}, cli.ExitUsage, []string{"--reason"}},

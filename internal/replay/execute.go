@@ -124,6 +124,16 @@ const (
 	lookLeast = 20
 )
 
+// interruption is the end of the context that a replay runs in: somebody has told it
+// to stop, and knows that.
+type interruption struct{ cause error }
+
+// Error says so.
+func (interruption) Error() string { return "interrupted" }
+
+// Unwrap returns the cause of the context's end.
+func (i interruption) Unwrap() error { return i.cause }
+
 // errStop ends the stream when take has ended.
 var errStop = errors.New("told to stop")
 
@@ -145,8 +155,11 @@ func (e *Executor) Run(take, work context.Context, o *Object) error {
 	ended := make(chan struct{})
 	keeper.Go(func() { e.beat(held, ended) })
 	err := e.publishAll(take, held)
-	if errors.Is(err, errStop) {
-		err = &StoppedError{Why: context.Cause(take)}
+	switch {
+	case errors.Is(err, errStop):
+		err = &StoppedError{Why: interruption{context.Cause(take)}}
+	case err != nil && work.Err() != nil:
+		err = &StoppedError{Why: interruption{context.Cause(work)}}
 	}
 	close(ended)
 	keeper.Wait()
@@ -170,8 +183,8 @@ func (e *Executor) conclude(work context.Context, err error) error {
 	case errors.As(err, &stopped):
 		e.object.State, e.object.Note = Stopped, stopped.Why.Error()
 	default:
-		err = &StoppedError{Why: err}
 		e.object.State, e.object.Note = Stopped, err.Error()
+		err = &StoppedError{Why: err}
 	}
 	// Also after an abort: it is the last thing, and short.
 	last, cancel := context.WithTimeout(context.WithoutCancel(work), beatEvery)

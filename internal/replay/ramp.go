@@ -7,7 +7,7 @@ import (
 )
 
 // Ramp is the sizes of the stages in which messages are published: after each one
-// it is waited for until all of it is settled, and looked at what came of it. The
+// the replay waits until all of it is settled, and looks at what came of it. The
 // last stage takes the rest. An empty ramp is published without looking.
 type Ramp []int64
 
