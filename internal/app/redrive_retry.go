@@ -7,6 +7,7 @@ import (
 	"orderconsumer/internal/cli"
 	"orderconsumer/internal/redrive"
 	"orderconsumer/internal/replay"
+	"orderconsumer/internal/replay/replaysql"
 	"orderconsumer/internal/settings"
 )
 
@@ -35,51 +36,43 @@ func (c *redriveRetryCommand) Run(ctx context.Context, s *cli.Session) error {
 	if len(letters) == 0 {
 		return d.nobody(s, "no letter is like that and open")
 	}
-	run := replayRunCommand{
-		Group: ReplayGroup{Group: c.Group.Group, Input: c.Group.Topic, RetryAfter: c.Group.RetryAfter},
-		Dedup: c.Dedup, Pace: c.Pace, Deed: c.Deed,
-	}
 	ranges := letterRanges(d.topics.Dead, letters)
 	if len(ranges) > maxSingleRanges {
 		return tooScattered(s, d.topics.Dead, len(letters), len(ranges))
 	}
 	found := resolved{topic: d.topics.Dead, what: cli.Counted(len(letters), "open letter")}
-	spec, err := run.spec(ctx, s, d.client, found, replay.Filter{})
+	terms := replayTerms{
+		group: ReplayGroup{Group: c.Group.Group, Input: c.Group.Topic, RetryAfter: c.Group.RetryAfter},
+		pace:  c.Pace, deed: c.Deed, dedup: c.Dedup,
+	}
+	spec, err := terms.spec(ctx, s, d.client, found, replay.Filter{})
 	if err != nil {
 		return err
 	}
-	replays := replayCommand{databaseCommand: c.databaseCommand}
-	l, store, err := replays.store(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer l.Close() //nolint:errcheck // everything is committed, or an error is at hand
-	job := &replayJob{
-		session: s, client: d.client, ledger: l, store: store, spec: spec,
+	task := &replayTask{
+		session: s, client: d.client, ledger: d.ledger, store: replaysql.New(d.ledger), spec: spec,
 		ranges: ranges, folder: c.Deed.TempFolder, waits: letterCreates{d.box},
 	}
-	return job.planAndDo(ctx, newReplayAnswer(s.Stdout, c.OutputSettings, c.Deed.GoodsShown), replay.KindRedrive, c.Deed)
+	return task.planAndDo(ctx, newReplayAnswer(s.Stdout, c.OutputSettings, c.Deed.GoodsShown), replay.KindRedrive, c.Deed)
 }
 
 // check refuses what makes no sense before anybody is asked.
-func (c *redriveRetryCommand) check(s *cli.Session) (redrive.Filter, error) {
-	filter, err := c.filter([]redrive.State{redrive.Open})
-	if err == nil {
-		err = c.Pace.check()
-	}
-	if err == nil {
-		err = c.Dedup.Check()
-	}
-	if err == nil {
-		err = c.Deed.check()
-	}
-	switch {
-	case err != nil:
-	case c.all() && c.Deed.Execute:
-		err = cli.Usage("which ones? Give ids, --cause, --order or --type; %s redrive groups shows the causes", s.Name)
-	case len(c.Group.RetryAfter) == 0:
-		err = cli.Usage("the group has no retry tier to publish to: give --retry-after as its consumers have it")
-	}
+func (c *redriveRetryCommand) check(s *cli.Session) (filter redrive.Filter, err error) {
+	err = firstError(
+		func() (err error) {
+			filter, err = c.filter([]redrive.State{redrive.Open})
+			return err
+		},
+		c.Pace.check, c.Dedup.Check, c.Deed.check,
+		func() error {
+			switch {
+			case c.all() && c.Deed.Execute:
+				return cli.Usage("which ones? Give ids, --cause, --order or --type; %s redrive groups shows the causes", s.Name)
+			case len(c.Group.RetryAfter) == 0:
+				return cli.Usage("the group has no retry tier to publish to: give --retry-after as its consumers have it")
+			}
+			return nil
+		})
 	return filter, err
 }
 

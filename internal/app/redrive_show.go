@@ -24,11 +24,11 @@ type redriveShowCommand struct {
 // wholeLetter is a letter with everything that there is about it.
 type wholeLetter struct {
 	shownLetter
-	Key      string          `json:"key"`
-	Value    string          `json:"value"`
-	Headers  []shownHeader   `json:"headers"`
-	History  []shownAttempt  `json:"history"`
-	Siblings []shownSiblings `json:"other_letters_of_the_event"`
+	Key      string         `json:"key"`
+	Value    string         `json:"value"`
+	Headers  []shownHeader  `json:"headers"`
+	History  []shownAttempt `json:"history"`
+	Siblings []shownSibling `json:"other_letters_of_the_event"`
 }
 
 type shownHeader struct {
@@ -44,8 +44,8 @@ type shownAttempt struct {
 	Message string `json:"message"`
 }
 
-// shownSiblings is another letter of the same event.
-type shownSiblings struct {
+// shownSibling is another letter of the same event.
+type shownSibling struct {
 	ID     string `json:"id"`
 	State  string `json:"state"`
 	At     string `json:"at"`
@@ -97,7 +97,7 @@ func (d *desk) message(ctx context.Context, id redrive.ID) (m *order.Message, er
 
 func (d *desk) whole(l *redrive.Letter, m *order.Message) wholeLetter {
 	whole := wholeLetter{shownLetter: d.shown(l), Key: text(m.Key), Value: text(m.Value),
-		Headers: []shownHeader{}, History: []shownAttempt{}, Siblings: []shownSiblings{}}
+		Headers: []shownHeader{}, History: []shownAttempt{}, Siblings: []shownSibling{}}
 	for _, h := range m.Headers {
 		whole.Headers = append(whole.Headers, shownHeader{Key: h.Key, Value: text(h.Value)})
 	}
@@ -107,7 +107,7 @@ func (d *desk) whole(l *redrive.Letter, m *order.Message) wholeLetter {
 	for i := range d.box.Letters {
 		other := &d.box.Letters[i]
 		if other.Origin == l.Origin && other.ID != l.ID {
-			whole.Siblings = append(whole.Siblings, shownSiblings{ID: other.ID.String(), State: string(other.State), At: cli.UTC(other.At), Reason: other.Reason})
+			whole.Siblings = append(whole.Siblings, shownSibling{ID: other.ID.String(), State: string(other.State), At: cli.UTC(other.At), Reason: other.Reason})
 		}
 	}
 	return whole

@@ -41,7 +41,7 @@ func (g ReplayGroup) topics() order.Topics { return order.NewTopics(g.Input, g.G
 // ReplayPace says how messages are published and when to stop.
 type ReplayPace struct {
 	Rate      float64       `env:"REPLAY_RATE" default:"1000" help:"Most messages a second; 0 for as many as there can be."`
-	Ramp      string        `env:"REPLAY_RAMP" default:"" placeholder:"1,10,100,rest" help:"Sizes of the stages. After each one it is waited for until the group has settled it. none: publish without waiting or looking. Default: 1,10,100,rest, or none where the group does not read what is published to."`
+	Ramp      string        `env:"REPLAY_RAMP" default:"" placeholder:"1,10,100,rest" help:"Sizes of the stages. After each stage the replay waits until the group has settled it. none: publish without waiting or looking. Default: 1,10,100,rest, or none where the group does not read what is published to."`
 	MaxFailed float64       `env:"REPLAY_MAX_FAILED" default:"0.1" help:"Share of a stage that may fail again (go to the next retry tier or to the dead letters); at more than that the replay stops."`
 	Audit     bool          `env:"REPLAY_AUDIT" default:"true" negatable:"" help:"Audit the database before the first stage and after each, and stop when anything is found."`
 	Patience  time.Duration `env:"REPLAY_PATIENCE" default:"2m" help:"How long nothing may move (Kafka, the database, the consumer) before the replay stops."`
@@ -72,9 +72,23 @@ type replayLog struct {
 	group  string
 }
 
+// logError is an error of Kafka, where others may come up in the same place.
+type logError struct{ error }
+
+// Unwrap returns what Kafka said.
+func (e *logError) Unwrap() error { return e.error }
+
 // Scan implements replay.Reader.
 func (l replayLog) Scan(ctx context.Context, r replay.Range, visit func(order.Message) error) error {
-	return l.client.Scan(ctx, []kafka.Range{kafka.Range(r)}, visit)
+	var theirs error // of visit; the messages of one range come one after the other
+	err := l.client.Scan(ctx, []kafka.Range{kafka.Range(r)}, func(m order.Message) error {
+		theirs = visit(m)
+		return theirs
+	})
+	if err != nil && theirs == nil {
+		return &logError{err}
+	}
+	return err
 }
 
 // Positions implements replay.Log.

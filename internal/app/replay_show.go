@@ -129,11 +129,11 @@ func (c *replayResumeCommand) Run(ctx context.Context, s *cli.Session) error {
 	if err != nil {
 		return replayFailure(ctx, s, c.ID, err)
 	}
-	job := &replayJob{session: s, ledger: l, store: store, ranges: o.Ranges, folder: c.TempFolder}
-	if err := json.Unmarshal(o.Spec, &job.spec); err != nil {
+	task := &replayTask{session: s, ledger: l, store: store, ranges: o.Ranges, folder: c.TempFolder}
+	if err := json.Unmarshal(o.Spec, &task.spec); err != nil {
 		return fmt.Errorf("spec of replay %s: %w", c.ID, err)
 	}
-	pace := ReplayPace{Rate: job.spec.Rate, MaxFailed: job.spec.MaxFailed, Patience: job.spec.Patience}
+	pace := ReplayPace{Rate: task.spec.Rate, MaxFailed: task.spec.MaxFailed, Patience: task.spec.Patience}
 	if c.Rate != nil {
 		pace.Rate = *c.Rate
 	}
@@ -143,23 +143,23 @@ func (c *replayResumeCommand) Run(ctx context.Context, s *cli.Session) error {
 	if err := pace.check(); err != nil {
 		return err
 	}
-	job.spec.Rate, job.spec.MaxFailed = pace.Rate, pace.MaxFailed
-	job.client, err = c.Kafka.Client(s.Name + "-replay")
+	task.spec.Rate, task.spec.MaxFailed = pace.Rate, pace.MaxFailed
+	task.client, err = c.Kafka.Client(s.Name + "-replay")
 	if err != nil {
 		return cli.Usage("%w", err)
 	}
-	defer job.client.Close()
-	if _, err := job.client.Ping(ctx); err != nil {
-		return kafkaFailure(ctx, job.client, err)
+	defer task.client.Close()
+	if _, err := task.client.Ping(ctx); err != nil {
+		return kafkaFailure(ctx, task.client, err)
 	}
 	o, err = store.Resume(ctx, c.ID, replayHolder())
 	if err != nil {
 		return replayFailure(ctx, s, c.ID, err)
 	}
-	job.object = &o
-	err = job.execute(ctx, s.Abort)
+	task.object = &o
+	err = task.execute(ctx, s.Abort)
 	if c.Machine() {
-		if told := c.Object(s.Stdout, shownReplayOf(job.object)); told != nil {
+		if told := c.Object(s.Stdout, shownReplayOf(task.object)); told != nil {
 			return told
 		}
 	}
