@@ -6,7 +6,7 @@
 // A [Source] yields messages in one fixed order: a part of a topic, or a list of
 // places such as dead letters (source.go, lane.go). The simulation (simulate.go)
 // takes them through package stock's own decisions, over the part of the database
-// they touch, and gives each a [Class]. A [Plan] is what comes of that when
+// they touch, and gives each a [Class] (step.go, class.go). A [Plan] is what comes of that when
 // nothing is published (plan.go). Execution (execute.go) takes the same messages
 // through the same simulation, publishes those whose class is published, in stages
 // (ramp.go), and keeps what it has done in a row that survives it (object.go).
