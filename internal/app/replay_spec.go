@@ -86,7 +86,7 @@ func (o *replayTerms) spec(ctx context.Context, s *cli.Session, client *kafka.Cl
 		return spec, kafkaFailure(ctx, client, err)
 	}
 	if len(there[spec.Target]) == 0 {
-		return spec, &cli.Failure{Code: cli.ExitFailed, Err: fmt.Errorf("topic %s, which takes what is published, does not exist", spec.Target),
+		return spec, &cli.Failure{Code: cli.ExitFailed, Err: fmt.Errorf("topic %s, which takes what is published, does not exist, or has partitions without a leader", spec.Target),
 			Try: "consumer run, which creates its topics, or ORDERS_GROUP, ORDERS_TOPIC and RETRY_AFTER as the consumer has them"}
 	}
 	return spec, nil

@@ -66,6 +66,7 @@ type Executor struct {
 	object   *Object
 	saved    time.Time // when this process last held it for certain; zero: not since Run began
 	lost     context.CancelCauseFunc
+	take     context.Context //nolint:containedctx // that of Run, of which there is one
 	limiter  *rate.Limiter
 	batch    []order.Message
 	bytes    int
@@ -142,7 +143,7 @@ var errStop = errors.New("told to stop")
 // how the replay ended, and returns nil when it is done, a *StoppedError when it
 // can be resumed, and an error that wraps ErrLost when it is somebody else's.
 func (e *Executor) Run(take, work context.Context, o *Object) error {
-	e.object = o
+	e.object, e.take = o, take
 	if o.Progress.Positions == nil {
 		o.Progress.Positions = Positions{}
 	}

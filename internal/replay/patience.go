@@ -50,7 +50,7 @@ type patientView struct {
 
 // Records implements View.
 func (v patientView) Records(ctx context.Context, orders []string) (found map[string]stock.Record, err error) {
-	err = v.e.patiently(ctx, PhaseDatabase, func() error {
+	err = v.e.ask(ctx, PhaseDatabase, func() error {
 		found, err = v.view.Records(ctx, orders)
 		return err
 	}, notAway)
@@ -59,7 +59,7 @@ func (v patientView) Records(ctx context.Context, orders []string) (found map[st
 
 // Levels implements View.
 func (v patientView) Levels(ctx context.Context, goods []string) (found map[string]stock.Level, err error) {
-	err = v.e.patiently(ctx, PhaseDatabase, func() error {
+	err = v.e.ask(ctx, PhaseDatabase, func() error {
 		found, err = v.view.Levels(ctx, goods)
 		return err
 	}, notAway)
@@ -74,7 +74,7 @@ type patientWaiting struct {
 
 // Where implements Waiting.
 func (w patientWaiting) Where(ctx context.Context, id string) (topic string, err error) {
-	err = w.e.patiently(ctx, PhaseKafka, func() error {
+	err = w.e.ask(ctx, PhaseKafka, func() error {
 		topic, err = w.waiting.Where(ctx, id)
 		return err
 	}, w.e.hopeless)
@@ -95,7 +95,7 @@ func (s patientSource) Read(ctx context.Context, after Positions, visit func(*or
 		at = Positions{}
 	}
 	var theirs error // of visit
-	return s.e.patiently(ctx, PhaseKafka, func() error {
+	return s.e.ask(ctx, PhaseKafka, func() error {
 		moved := false
 		err := s.Source.Read(ctx, at.Clone(), func(m *order.Message) error {
 			if theirs = visit(m); theirs != nil {
@@ -140,6 +140,18 @@ func (e *Executor) patiently(ctx context.Context, phase string, do func() error,
 		}
 		pause = min(2*pause, last)
 	}
+}
+
+// ask is patiently for a question: nothing is in flight, and whoever says stop while
+// the answer fails to come need not wait for it.
+func (e *Executor) ask(ctx context.Context, phase string, question func() error, hopeless func(error) bool) error {
+	return e.patiently(ctx, phase, func() error {
+		err := question()
+		if err != nil && e.take != nil && e.take.Err() != nil {
+			return errStop
+		}
+		return err
+	}, func(err error) bool { return errors.Is(err, errStop) || hopeless(err) })
 }
 
 // wait waits for d, or until ctx ends.

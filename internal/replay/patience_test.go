@@ -160,3 +160,19 @@ func TestReplayStopsWhenServersStayAwayOrCannotHelp(t *testing.T) {
 		})
 	}
 }
+
+// Nothing is in flight while a question is repeated: the first word ends it.
+func TestReplayThatWaitsForAnAnswerStopsWhenItIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, _ := troubled(t, 1<<30)
+		told := errors.New("a signal")
+		take, stop := context.WithCancelCause(t.Context())
+		time.AfterFunc(10*time.Second, func() { stop(told) })
+		began, o := time.Now(), &Object{ID: "r-1"}
+		err := e.Run(take, t.Context(), o)
+		if took := time.Since(began); took > 13*time.Second || !errors.Is(err, told) || o.State != Stopped || o.Note != "interrupted" {
+			t.Errorf("after %s %s (%s): %v", took, o.State, o.Note, err)
+		}
+	})
+}

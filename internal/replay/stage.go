@@ -156,7 +156,7 @@ func (e *Executor) failureTopics() []string {
 // ends are the ends of the topics.
 func (e *Executor) ends(ctx context.Context, topics []string) (Positions, error) {
 	var ends Positions
-	err := e.patiently(ctx, PhaseKafka, func() error {
+	err := e.ask(ctx, PhaseKafka, func() error {
 		positions, err := e.Log.Positions(ctx, topics)
 		ends = endsOf(positions)
 		return err
@@ -188,7 +188,7 @@ func (e *Executor) look(ctx context.Context) error {
 	e.lastLook = time.Now()
 	var found failures
 	var ends Positions
-	err := e.patiently(ctx, PhaseKafka, func() error {
+	err := e.ask(ctx, PhaseKafka, func() error {
 		positions, err := e.Log.Positions(ctx, e.failureTopics())
 		if err != nil {
 			return err
@@ -245,7 +245,7 @@ func (e *Executor) audit(ctx context.Context) error {
 	}
 	e.tell(PhaseAudit, 0, nil)
 	var findings int64
-	err := e.patiently(ctx, PhaseDatabase, func() (err error) {
+	err := e.ask(ctx, PhaseDatabase, func() (err error) {
 		findings, err = e.Audit(ctx)
 		return err
 	}, notAway)
