@@ -81,8 +81,11 @@ func (s *rangeSource) Read(ctx context.Context, after Positions, visit func(*ord
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range lanes {
 		group.Go(func() error {
-			defer close(l.queue)
-			return l.fill(ctx, s.log)
+			if err := l.fill(ctx, s.log); err != nil {
+				return err // a closed queue would be a lane at its end, and others would overtake it
+			}
+			close(l.queue)
+			return nil
 		})
 	}
 	group.Go(func() error { return merge(ctx, lanes, visit) })
