@@ -213,10 +213,14 @@ func heldBackFailure(o *replay.Object) error {
 	if n == 0 {
 		return nil
 	}
+	try := "consumer group describe until nothing waits, then consumer audit --log -o jsonl > findings.jsonl, and producer replay --findings findings.jsonl"
+	if o.Kind == replay.KindRedrive { // they are open letters still
+		try = "consumer group describe until nothing waits, then producer redrive retry --type " + string(order.Cancelled)
+	}
 	return &cli.Failure{
 		Code: cli.ExitPartial,
 		Err: fmt.Errorf("replay %s is done and has held back %s more than its plan said, because an order waited elsewhere: they are not published",
 			o.ID, cli.Counted64(n, "cancel")),
-		Try: "consumer group describe until nothing waits, then consumer audit --log -o jsonl > findings.jsonl, and producer replay --findings findings.jsonl",
+		Try: try,
 	}
 }

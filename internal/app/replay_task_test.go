@@ -53,3 +53,21 @@ func TestFailureOfAPlanNamesTheServer(t *testing.T) {
 		t.Errorf("removed messages: exit %d: %v", got.Code, got)
 	}
 }
+
+func TestCancelsHeldBackBeyondThePlanNameHowToBringThemBack(t *testing.T) {
+	t.Parallel()
+	held := func(kind string, planned *int64) *replay.Object {
+		return &replay.Object{Kind: kind, Progress: replay.Progress{PlannedHeldBack: planned, Skipped: map[replay.Class]int64{replay.HeldBack: 3}}}
+	}
+	for _, o := range []*replay.Object{held(replay.KindReplay, new(int64(3))), held(replay.KindReplay, nil)} { // nil: begun by an older program
+		if err := heldBackFailure(o); err != nil {
+			t.Errorf("as planned: %v", err)
+		}
+	}
+	for kind, try := range map[string]string{replay.KindReplay: "replay --findings", replay.KindRedrive: "redrive retry --type order.cancelled"} {
+		failure, ok := errors.AsType[*cli.Failure](heldBackFailure(held(kind, new(int64(1)))))
+		if !ok || failure.Code != cli.ExitPartial || !strings.Contains(failure.Try, try) || !strings.Contains(failure.Error(), "2 cancels more") {
+			t.Errorf("%s: %+v", kind, failure)
+		}
+	}
+}
