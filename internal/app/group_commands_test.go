@@ -41,7 +41,7 @@ func TestDescribeGroup(t *testing.T) {
 	s.sendMessages(s.orders(0, 7, "apple")...)
 
 	got := s.group("describe").want(t, cli.ExitOK)
-	testkit.WantParts(t, got.stdout, "group "+s.settings.Group.Group+": not used yet, 0 members, 7 messages behind, the oldest is due for ",
+	testkit.WantParts(t, got.stdout, "group "+s.settings.Group.Group+": not used yet, 0 members, 7 messages behind, the oldest has been due for ",
 		"no commit yet, begins at 0", "no commit yet, nothing to read")
 
 	running := s.start()

@@ -154,7 +154,7 @@ func (g *shownGroup) write(to io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "group %s: %s, %s, %s", g.Group, g.state(), cli.Counted(len(g.Members), "member"), cli.Counted64(g.Lag, "message")+" behind")
 	if g.Behind > 0 {
-		fmt.Fprintf(&b, ", the oldest is due for %s", seconds(g.Behind))
+		fmt.Fprintf(&b, ", the oldest has been due for %s", seconds(g.Behind))
 	}
 	b.WriteString("\n")
 	names := make(map[string]string)

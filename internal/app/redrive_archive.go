@@ -72,7 +72,7 @@ func (c *redriveMarkCommand) mark(ctx context.Context, s *cli.Session, state red
 		answer.Letters = append(answer.Letters, l.ID.String())
 	}
 	if c.Execute {
-		err = d.box.Mark(ctx, letters, kind, note, c.who(), time.Now())
+		err = d.box.Mark(ctx, letters, kind, note, whoIs(c.Who), time.Now())
 		if errors.Is(err, ledger.ErrMarked) {
 			return &cli.Failure{Code: cli.ExitFailed, Err: err, Try: s.Name + " redrive list --state all"}
 		}
@@ -87,11 +87,4 @@ func (c *redriveMarkCommand) mark(ctx context.Context, s *cli.Session, state red
 	}
 	_, err = fmt.Fprintf(s.Stdout, "%s %s\n", cli.Counted(len(letters), "dead letter"), would(c.Execute, string(kind), "would be "+string(kind)))
 	return err
-}
-
-func (c *redriveMarkCommand) who() string {
-	if c.Who != "" {
-		return c.Who
-	}
-	return whoAmI()
 }

@@ -179,26 +179,21 @@ func newReplayID(now time.Time) string {
 	return now.UTC().Format("20060102-150405-") + strings.ToLower(rand.Text()[:5])
 }
 
-// whoAmI is the user and the machine a command is run by.
-func whoAmI() string {
+// whoIs is who a command is run by: whom it was told, or the user and the machine.
+func whoIs(told string) string {
+	if told != "" {
+		return told
+	}
 	name := "unknown"
 	if u, err := user.Current(); err == nil {
 		name = u.Username
 	}
-	return name + "@" + hostName()
+	return name + "@" + cli.HostName()
 }
 
 // replayHolder is this process, and this call: no other holder has the name.
 func replayHolder() string {
-	return fmt.Sprintf("%s/%d/%s", hostName(), os.Getpid(), strings.ToLower(rand.Text()[:5]))
-}
-
-func hostName() string {
-	host, err := os.Hostname()
-	if err != nil {
-		return "unknown"
-	}
-	return host
+	return fmt.Sprintf("%s/%d/%s", cli.HostName(), os.Getpid(), strings.ToLower(rand.Text()[:5]))
 }
 
 // store opens the database and its table of replays. The caller closes the

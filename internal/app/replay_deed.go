@@ -30,10 +30,3 @@ func (d *ReplayDeed) check() error {
 	}
 	return nil
 }
-
-func (d *ReplayDeed) who() string {
-	if d.Who != "" {
-		return d.Who
-	}
-	return whoAmI()
-}

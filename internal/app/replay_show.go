@@ -97,7 +97,7 @@ func (c *replayCancelCommand) Run(ctx context.Context, s *cli.Session) error {
 		return err
 	}
 	defer l.Close() //nolint:errcheck // it is committed, or an error is at hand
-	o, err := store.Cancel(ctx, c.ID, c.Note+" by "+whoAmI())
+	o, err := store.Cancel(ctx, c.ID, c.Note+" by "+whoIs(""))
 	if err != nil {
 		return replayFailure(ctx, s, c.ID, err)
 	}

@@ -143,7 +143,7 @@ func (t *replayTask) planAndDo(ctx context.Context, answer *replayAnswer, kind s
 	}
 	now := time.Now()
 	err = t.begin(ctx, t.session.Abort, replay.Object{
-		ID: newReplayID(now), Kind: kind, Ranges: t.ranges, Reason: deed.Reason, Who: deed.who(),
+		ID: newReplayID(now), Kind: kind, Ranges: t.ranges, Reason: deed.Reason, Who: whoIs(deed.Who),
 		CreatedAt: now, Progress: replay.Progress{Total: plan.Publish, PlannedHeldBack: new(plan.Count(replay.HeldBack))},
 	})
 	answer.end(t.object)

@@ -135,8 +135,8 @@ func (s *shelf) find(order string) (slot uint64, at int64, err error) {
 		}
 		clear(window[n:]) // what was never written is empty
 		for i := range uint64(slotsRead) {
-			if first+i > s.mask { // the table's end; go on at its beginning
-				first = -i & s.mask
+			if first+i > s.mask { // the table's end; the next window is its beginning
+				first = s.mask + 1 - slotsRead
 				break
 			}
 			b := window[i*slotBytes:]
