@@ -13,9 +13,13 @@ const (
 	// looked up its known orders.
 	keepShared = 200 * time.Millisecond
 
-	// keepAlone is the same while nobody else has been in the way. It is how long
-	// who comes first has to wait at the most, besides the batches then in flight.
-	keepAlone = time.Second
+	// keepFirst is the same while nobody else has been in the way, and keepAlone from
+	// the second such tenure on. It is how long another instance has to wait at the most
+	// when it comes, besides the batches then in flight: often that is just after a
+	// rebalance, when every flow is at its first tenure. What the longer one saves is the
+	// end, at which the database stands idle: 3 % of the orders, measured in turn.
+	keepFirst = time.Second
+	keepAlone = 2500 * time.Millisecond
 
 	// keepShare is the part of the lock budget that goods may be kept for: others
 	// are to get them long before they send their orders to a retry tier.
@@ -27,7 +31,7 @@ const (
 	// keepLeases bounds the leases that goods kept over batches come to. Each
 	// batch that needs goods not held yet adds one, so it has to be as many as the
 	// batches that are got through in keepAlone.
-	keepLeases = 32
+	keepLeases = 80
 
 	// yieldFor is left to other instances after goods have been given back that
 	// somebody else was seen to want, before this one locks any. It is longer than
@@ -76,6 +80,7 @@ type tenures struct {
 	current *tenure   // nil: nothing is locked
 	yielded time.Time // when goods were last left to others
 	crossed time.Time // when somebody else was last in the way
+	alone   bool      // nobody was, for the whole of the tenure before
 }
 
 func newTenures(budget time.Duration) tenures {
@@ -102,7 +107,10 @@ func (s *tenures) begin(lease Lease, goods []string) *tenure {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now.Sub(s.crossed) >= aloneAfter {
-		t.keep = keepAlone
+		t.keep = keepFirst
+		if s.alone {
+			t.keep = keepAlone
+		}
 	}
 	t.keep = min(t.keep, s.most)
 	t.add(lease, goods)
@@ -143,6 +151,7 @@ func (s *tenures) meet() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.crossed = time.Now()
+	s.alone = false
 }
 
 // over reports that the goods have been kept for long enough, or were lost.
@@ -189,6 +198,7 @@ func (s *tenures) end(t *tenure) {
 	if t.wanted || due {
 		s.yielded = now
 	}
+	s.alone = kept && now.Sub(s.crossed) >= aloneAfter
 	s.current = nil
 	close(t.ended)
 }

@@ -488,16 +488,20 @@ func slow(ctx context.Context, r []stock.Request) ([]stock.Decision, error) {
 func testGivenBack(t *testing.T) {
 	table := newLockTable()
 	i := newInstance(ledgerFunc(slow), table, 2, nil)
-	for n := range 400 { // 2 s of work
-		i.submit(t, fmt.Sprint(n), "hot")
-	}
+	const work = 6 * time.Second
 	began := time.Now()
 	i.start(t.Context())
+	for n := range 1200 {
+		i.submit(t, fmt.Sprint(n), "hot")
+	}
 	i.drained(t)
 	_, locks := table.counts()
-	tenures := int(time.Since(began) / keepAlone)
-	if locks < tenures-1 || locks > tenures+2 {
-		t.Errorf("%d leases in %s, each kept for %s", locks, time.Since(began), keepAlone)
+	if took := time.Since(began); took < work || took > work*3/2 {
+		t.Fatalf("the work took %s, want about %s", took, work)
+	}
+	tenures := 1 + int((time.Since(began)-keepFirst)/keepAlone)
+	if locks < tenures || locks > tenures+1 {
+		t.Errorf("%d leases in %s, the first kept for %s, the others for %s", locks, time.Since(began), keepFirst, keepAlone)
 	}
 }
 
@@ -514,7 +518,7 @@ func testYield(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if waited := time.Since(began); waited > yieldEvery+keepAlone+keepShared {
+	if waited := time.Since(began); waited > keepFirst+keepShared {
 		t.Errorf("another instance waited %s for the goods", waited)
 	}
 	_ = lease.Unlock(t.Context())
