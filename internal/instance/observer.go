@@ -248,6 +248,17 @@ func (o *observer) Rebalanced() {
 	clear(o.unsettled)
 }
 
+// left notes that the instance reads nothing of the topics any more, and will not: what it
+// has last known of them is others' to tell.
+func (o *observer) left(topics []string) {
+	for _, topic := range topics {
+		o.Assigned(topic, 0)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.unsettled)
+}
+
 // settled is a copy of the counts so far.
 func (o *observer) settled() map[string]int64 {
 	o.mu.Lock()

@@ -15,6 +15,8 @@ const stoppedBy = "dead_letters"
 // stayStopped waits for the end of take: somebody has to look first. The partitions
 // belong to others by now, and those find out for themselves.
 func (i *Instance) stayStopped(take context.Context, why error) {
+	i.observer.left(i.Consumed())
+	i.observer.flushDead()
 	i.metrics.Paused(stoppedBy, why)
 	i.health.Paused(stoppedBy, why)
 	tick := time.NewTicker(stoppedEvery)

@@ -35,19 +35,29 @@ func NewBreaker(cfg BreakerConfig) *Breaker {
 	return &Breaker{cfg: cfg, ring: make([]bool, max(cfg.Window, 1))}
 }
 
+// verdict is what the breaker is told of an event that has its end.
+type verdict struct {
+	dead   bool
+	usable bool // it could be used, whatever became of it
+}
+
 // admit notes the ends of a batch's events and returns ErrTooManyDead when
 // they are too many dead letters. waiting is how many events have been read that can
-// be used and have no end yet. While the window is not full they count as well: what
-// cannot be used has its end at once, what can be waits for its goods, so that the
-// first ends of an instance that begins beside others are mostly dead letters.
-func (b *Breaker) admit(dead []bool, waiting int) error {
-	if b.cfg.MaxRatio == 0 {
+// be used and have no end yet, those of the batch among them. While the window is not full
+// they count as well: what cannot be used has its end at once, what can be waits for its
+// goods, so that the first ends of an instance that begins beside others are mostly dead
+// letters.
+func (b *Breaker) admit(ends []verdict, waiting int) error {
+	if b == nil || b.cfg.MaxRatio == 0 {
 		return nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, d := range dead {
-		b.note(d)
+	for _, end := range ends {
+		b.note(end.dead)
+		if end.usable {
+			waiting--
+		}
 		seen := min(b.count+max(waiting, 0), max(len(b.ring), b.count))
 		ratio := float64(b.dead) / float64(seen)
 		if b.dead >= b.cfg.MinDead && ratio > b.cfg.MaxRatio {
@@ -56,6 +66,20 @@ func (b *Breaker) admit(dead []bool, waiting int) error {
 		}
 	}
 	return nil
+}
+
+// left notes events that can be used and are left to whoever reads them next: a flow has
+// ended. What cannot be used was not left, and without the others the next flow would
+// begin with a window of dead letters.
+func (b *Breaker) left(waiting int) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for range min(waiting, len(b.ring)) {
+		b.note(false)
+	}
 }
 
 func (b *Breaker) note(dead bool) {

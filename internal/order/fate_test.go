@@ -72,10 +72,10 @@ func TestBackoffGrowsAndIsBounded(t *testing.T) {
 
 func TestBreaker(t *testing.T) {
 	t.Parallel()
-	ends := func(dead, alive int) []bool {
-		list := make([]bool, dead+alive)
-		for i := range dead {
-			list[i] = true
+	ends := func(dead, alive int) []verdict {
+		list := make([]verdict, dead+alive)
+		for i := range list {
+			list[i] = verdict{dead: i < dead, usable: i >= dead}
 		}
 		return list
 	}
@@ -118,11 +118,27 @@ func TestBreaker(t *testing.T) {
 	t.Run("many at first do not while more that can be used wait", func(t *testing.T) {
 		t.Parallel()
 		b := NewBreaker(cfg)
-		if err := b.admit(ends(20, 5), 75); err != nil {
+		if err := b.admit(ends(20, 5), 80); err != nil {
 			t.Error(err)
 		}
 		if err := b.admit(ends(31, 0), 8000); !errors.Is(err, ErrTooManyDead) {
 			t.Errorf("more than half of the window: %v", err)
+		}
+	})
+	t.Run("those of the same batch are among what waits", func(t *testing.T) {
+		t.Parallel()
+		if err := NewBreaker(cfg).admit(ends(30, 70), 70); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("what a flow has left is not forgotten", func(t *testing.T) {
+		t.Parallel()
+		b := NewBreaker(cfg)
+		for n := range 20 { // rebalances that cut the wait for goods short
+			if err := b.admit(ends(30, 0), 70); err != nil {
+				t.Fatalf("flow %d: %v", n+1, err)
+			}
+			b.left(70)
 		}
 	})
 	t.Run("zero switches it off", func(t *testing.T) {

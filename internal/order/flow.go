@@ -194,6 +194,7 @@ func (f *Flow) Run(ctx context.Context) error {
 	})
 	err := group.Wait()
 	f.unlocking.Wait()
+	f.deps.Breaker.left(int(f.usable.Load()))
 	f.pauses.liftAll()
 	f.deps.Observer.InFlight(0)
 	f.deps.Observer.Busy(0)

@@ -74,17 +74,14 @@ func (f *Flow) settle(ctx context.Context, b *batch) error {
 // otherwise a batch whose wait for its goods a rebalance has cut short would be all dead
 // letters, which are not abandoned.
 func (f *Flow) admit(ends []end) (usable int64, err error) {
-	dead := make([]bool, len(ends))
+	verdicts := make([]verdict, len(ends))
 	for i := range ends {
-		dead[i] = ends[i].settlement.Outcome == SettledDead
-		if ends[i].task.fault == nil {
+		verdicts[i] = verdict{dead: ends[i].settlement.Outcome == SettledDead, usable: ends[i].task.fault == nil}
+		if verdicts[i].usable {
 			usable++
 		}
 	}
-	if f.deps.Breaker == nil {
-		return usable, nil
-	}
-	return usable, f.deps.Breaker.admit(dead, int(f.usable.Load()-usable))
+	return usable, f.deps.Breaker.admit(verdicts, int(f.usable.Load()))
 }
 
 // publish goes on until every message is confirmed or ctx ends. A message may

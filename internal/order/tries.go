@@ -50,16 +50,19 @@ func (t *tries) after(err error, doubt bool, took time.Duration) (fate Fate, why
 			t.again = 0
 			fate, why = Pause, DependencyDatabase
 		}
+	case locked && t.waits && t.alone && t.again+1 >= againMost:
+		// Without a tier to wait in, an order waits for locked rows where it is, for as long as
+		// that lasts: a dead letter could be an order that is deducted, by a COMMIT that hangs in
+		// the server and holds them. Its goods are given back meanwhile, as in every pause.
+		t.again = 0
+		fate, why = Pause, DependencyDatabase
 	case t.doubted && !doubt:
 		t.again, t.doubted = 0, false // it is known what became of it: locked rows count from here
 	}
 	switch fate {
 	case Again:
 		t.again++
-		// Alone and without a tier to wait in, an order waits for locked rows where it is, for as
-		// long as that lasts: a dead letter could be an order that is deducted, by a COMMIT that
-		// hangs in the server and holds them.
-		return fate, why, t.again < againMost || t.waits && t.alone && locked
+		return fate, why, t.again < againMost
 	case Pause:
 		if took >= t.slowAfter {
 			t.slow++

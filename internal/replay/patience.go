@@ -119,9 +119,13 @@ var errMoved = errors.New("a part was done")
 // too long.
 func (e *Executor) patiently(ctx context.Context, phase string, do func() error, hopeless func(error) bool) error {
 	const first, last = 100 * time.Millisecond, 2 * time.Second
-	moved, pause := time.Now(), first
+	var moved time.Time // or since when nothing has; what is done at once may last
+	pause := first
 	for {
 		err := do()
+		if moved.IsZero() {
+			moved = time.Now()
+		}
 		switch {
 		case err == nil:
 			return nil
