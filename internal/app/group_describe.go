@@ -88,6 +88,7 @@ type shownPartition struct {
 	Behind    float64 `json:"behind_seconds"` // how long the next message has been due
 	DueIn     float64 `json:"due_in_seconds"` // how long it is not due yet
 	Member    string  `json:"member_id,omitempty"`
+	Parted    string  `json:"parted,omitempty"` // why nobody reads on: the log is not the one that was read
 }
 
 // standingOf asks for everything about a group.
@@ -126,7 +127,7 @@ func standingOf(ctx context.Context, client *kafka.Client, name string, topics [
 		}
 		here := place{p.Topic, p.Partition}
 		row.Behind, row.DueIn = max(0, due[here].Seconds()), max(0, -due[here].Seconds())
-		row.Member = owners[here]
+		row.Member, row.Parted = owners[here], p.Parted
 		standing.Lag += row.Lag
 		standing.Behind = max(standing.Behind, row.Behind)
 		standing.Partitions = append(standing.Partitions, row)
@@ -173,6 +174,11 @@ func (g *shownGroup) write(to io.Writer) error {
 		fmt.Fprintf(table, "%s\t%d\t%s\t%d\t%d\t%s\t%s\n", p.Topic, p.Partition, p.committed(), p.End, p.Lag, p.behind(), cli.OrDash(names[p.Member]))
 	}
 	_ = table.Flush() // into memory
+	for _, p := range g.Partitions {
+		if p.Parted != "" {
+			fmt.Fprintf(&b, "\n%s/%d is not read on: %s. See what is missing, then: consumer run --accept-data-loss, or consumer group reset\n", p.Topic, p.Partition, p.Parted)
+		}
+	}
 	_, err := io.WriteString(to, b.String())
 	return err
 }

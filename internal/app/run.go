@@ -147,7 +147,7 @@ func ended(err error, deadLetters string) error {
 			Try: "look at the newest messages of " + deadLetters + " (their headers say why); raise --max-dead-ratio only if they are as expected"}
 	case errors.Is(err, kafka.ErrDataLoss):
 		return &cli.Failure{Code: cli.ExitFailed, Err: err,
-			Try: "find out which orders are missing, then start once with --accept-data-loss"}
+			Try: "find out which orders are missing, then start once with --accept-data-loss; a log that was cut is read from its start then, or from where it was cut after: consumer group reset --topics=TOPIC --only-partitions=N --to=OFFSET --execute"}
 	default:
 		return err
 	}

@@ -90,6 +90,7 @@ func TestWhatFailedIsKept(t *testing.T) {
 	}{
 		"both for ever":        {map[string]kafka.Topic{topics.Dead: kept, tier: kept, topics.Input: {Retention: time.Hour}}, StatusOK, "are kept", ""},
 		"the broker's default": {map[string]kafka.Topic{topics.Dead: {Retention: 168 * time.Hour, RetentionBytes: -1}, tier: kept}, StatusWarn, topics.Dead + " after 168h0m0s", "--add-config retention.ms=-1,retention.bytes=-1"},
+		"a tier for a month":   {map[string]kafka.Topic{topics.Dead: kept, tier: {Retention: settings.TierRetention, RetentionBytes: -1}}, StatusOK, "are kept", ""},
 		"a retry tier":         {map[string]kafka.Topic{topics.Dead: kept, tier: {Retention: time.Hour}}, StatusWarn, tier + " after 1h0m0s", "retention.ms=-1"},
 		"by size":              {map[string]kafka.Topic{topics.Dead: {Retention: -1, RetentionBytes: 1 << 20}, tier: kept}, StatusWarn, topics.Dead + " from 1048576 bytes a partition on", "retention.bytes=-1"},
 		"not told":             {map[string]kafka.Topic{topics.Dead: {}, tier: kept}, StatusWarn, "not told how long orders that failed are kept in " + topics.Dead, "make sure: "},

@@ -172,6 +172,8 @@ func (d Doctor) retention(topics order.Topics, found map[string]kafka.Topic, c *
 		topic, ok := found[name]
 		switch {
 		case !ok:
+		case name != topics.Dead && topic.Retention >= settings.TierRetention && topic.RetentionBytes <= 0:
+			kept++
 		case topic.Retention > 0:
 			removing = append(removing, fmt.Sprintf("%s after %s", name, topic.Retention))
 		case topic.RetentionBytes > 0:
@@ -192,7 +194,7 @@ func (d Doctor) retention(topics order.Topics, found map[string]kafka.Topic, c *
 			What: "it is not told how long orders that failed are kept in " + strings.Join(untold, ", "), Fix: "make sure: " + fix})
 	}
 	if kept > 0 && len(removing)+len(untold) == 0 {
-		c.ok(CheckRetention, "retries and dead letters are kept until somebody removes them")
+		c.ok(CheckRetention, "dead letters are kept until somebody removes them, retries for %s at least", settings.TierRetention)
 	}
 }
 

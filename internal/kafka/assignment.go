@@ -109,8 +109,11 @@ func (a *assignment) run(take, work context.Context) error {
 	commits.Wait()
 	a.said = time.Time{} // what the last commit cannot say is done again
 	a.commit()
-	a.commitParted(context.WithoutCancel(take))
+	told := a.commitParted(context.WithoutCancel(take))
 	a.consumer.observer.OldestInFlight(time.Time{})
+	if !told && errors.Is(context.Cause(take), ErrDataLoss) {
+		return nil // who ends now takes what he knows with him: the next generation refuses, and tells again
+	}
 	return fatal(context.Cause(take))
 }
 

@@ -58,8 +58,8 @@ type feed struct {
 	source    *source   // of the broker that leads the partition; nil: to be looked up
 	epoch     int32     // of the newest leader that was heard of
 	older     time.Time // since when brokers tell of none that is as new; zero: they do not
-	failed    int32     // the broker that was asked before, and when it failed
-	failedAt  time.Time
+	failed    int32     // the broker that is not to be asked who leads, because it has failed
+	failedAt  time.Time // when the partition was last to be looked up anew; zero: never
 	answers   chan delivery
 }
 
@@ -67,7 +67,7 @@ type feed struct {
 func (f *feeds) add(topic string, partition int) *feed {
 	f.topics[topic] = true
 	// There is one delivery for each want, and one want at a time.
-	return &feed{feeds: f, topic: topic, partition: partition, epoch: noEpoch, answers: make(chan delivery, 1)}
+	return &feed{feeds: f, topic: topic, partition: partition, epoch: noEpoch, failed: noBroker, answers: make(chan delivery, 1)}
 }
 
 // next waits for messages from an offset on; read is the epoch in which those before it were
@@ -90,6 +90,9 @@ func (f *feed) next(ctx context.Context, offset int64, read int32) (portion, err
 			return d.portion, nil
 		}
 		f.failed, f.failedAt, f.source = f.source.broker, d.at, nil
+		if errors.Is(d.err, kafkago.FencedLeaderEpoch) {
+			f.failed = noBroker // it knows a newer leader than we do, and may be that
+		}
 		switch {
 		case errors.Is(d.err, errElsewhere):
 		case first && deposed(d.err):
@@ -121,6 +124,7 @@ func (f *feed) find(ctx context.Context) error {
 			f.failedAt = time.Now() // the next time it may have one
 			return err
 		}
+		f.older = time.Time{} // nobody has answered: that is no word about the leader
 	}
 	leaders, err := f.feeds.client.leaders(ctx, []string{f.topic})
 	if err != nil {
@@ -130,32 +134,48 @@ func (f *feed) find(ctx context.Context) error {
 	if !ok {
 		return fmt.Errorf("%s/%d: %w", f.topic, f.partition, kafkago.LeaderNotAvailable)
 	}
+	if f.deposes(led) { // so does the client's memory, all through an outage
+		f.failed, f.failedAt = noBroker, time.Now()
+		return f.oldLeader(led)
+	}
 	return f.follow(ctx, led)
 }
+
+// noBroker is the id of none.
+const noBroker = -1
 
 // errOldLeader: who was asked for the leader has not heard of the newest one.
 var errOldLeader = errors.New("the leader that is told was deposed")
 
 // follow makes led the leader that is asked. An older one than was heard of is told by a broker that
-// stood still for a while. That one would say that the log is shorter than what was read of it, and
-// is asked nothing. Where nobody knows of any other for long the topic was made anew: the epochs of its leaders
-// begin again.
+// stood still for a while, or is cut off from the controllers. That one would say that the log is shorter than
+// what was read of it, and is asked nothing: any broker, the last leader too, is asked for another one. Where all
+// that answer have told of older ones for long, the topic was made anew, and the epochs of its leaders
+// begin again: then it is asked, and says itself whether its log is the one that was read.
 func (f *feed) follow(ctx context.Context, led leader) error {
 	now := time.Now()
 	switch {
-	case led.epoch >= f.epoch:
-		f.older = time.Time{}
+	case !f.deposes(led):
+		f.epoch = max(f.epoch, led.epoch) // a server may leave it out now and then
 	case f.older.IsZero():
 		f.older = now
 		fallthrough
-	case now.Sub(f.older) < failedEvery:
-		f.failedAt = now // which has others asked the next time
-		return fmt.Errorf("%s/%d: %w: broker %d in epoch %d, and there is one in epoch %d", f.topic, f.partition, errOldLeader, led.broker, led.epoch, f.epoch)
+	case now.Sub(f.older) < leaderAfter:
+		f.failed, f.failedAt = noBroker, now
+		return f.oldLeader(led)
 	default:
-		return &partedError{end: 0}
+		f.epoch = led.epoch
 	}
-	f.epoch, f.source = led.epoch, f.feeds.source(ctx, led.broker)
+	f.older = time.Time{}
+	f.source = f.feeds.source(ctx, led.broker)
 	return nil
+}
+
+// deposes reports whether a newer leader than led was heard of.
+func (f *feed) deposes(led leader) bool { return led.epoch >= 0 && led.epoch < f.epoch }
+
+func (f *feed) oldLeader(led leader) error {
+	return fmt.Errorf("%s/%d: %w: broker %d in epoch %d, and there is one in epoch %d", f.topic, f.partition, errOldLeader, led.broker, led.epoch, f.epoch)
 }
 
 func (f *feed) deliver(d delivery) { f.answers <- d }

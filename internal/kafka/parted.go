@@ -39,7 +39,8 @@ var unread = read{epoch: noEpoch}
 func (a *assignment) remember() {
 	a.consumer.read = make(map[partitionID]read, len(a.partitions))
 	for _, p := range a.partitions {
-		if p.read != unread && p.parted == "" {
+		begun := p.mark.committable() != NoCommit && a.committed[p] != NoCommit // anew, after a loss that was accepted
+		if p.read != unread && (p.parted == "" || begun) {
 			a.consumer.read[partitionID{p.topic, p.id}] = p.read
 		}
 	}
@@ -69,8 +70,8 @@ var errParted = errors.New("the log is not the one that was read")
 // commitParted commits the notes of partitions whose logs have parted in this generation, and offset 0
 // with them: the member that has the partition next, in this process or another one, refuses it or begins
 // it anew. It is the last commit of the generation: one that is under way while the log is found to
-// have parted would come after the note and take it away.
-func (a *assignment) commitParted(ctx context.Context) {
+// have parted would come after the note and take it away. It reports whether the group knows all there is to know.
+func (a *assignment) commitParted(ctx context.Context) (told bool) {
 	commits := make(map[string][]kafkago.OffsetCommit)
 	for _, p := range a.partitions {
 		// One that was begun anew has no note any more, once that is committed.
@@ -80,7 +81,7 @@ func (a *assignment) commitParted(ctx context.Context) {
 		}
 	}
 	if len(commits) == 0 {
-		return
+		return true
 	}
 	c := a.consumer
 	ctx, cancel := context.WithTimeout(ctx, min(coordinatorTimeout, c.cfg.SessionTimeout))
@@ -91,14 +92,15 @@ func (a *assignment) commitParted(ctx context.Context) {
 	if err != nil {
 		c.observer.CommitFailed()
 		c.log.Error("logs are not the ones that were read, and the group could not be told: whoever reads on may leave orders out",
-			"group", c.cfg.Group, "partitions", commits, "error", err)
-		return // this process remembers, see partedIn
+			"group", c.cfg.Group, "partitions", commits, "error", err, "next", "this instance goes on trying; start no others until it has ended")
+		return false // this process remembers, see partedIn
 	}
 	for topic, list := range commits {
 		for _, commit := range list {
 			delete(c.parted, partitionID{topic, commit.Partition})
 		}
 	}
+	return true
 }
 
 // partedIn are the partitions of a generation whose logs are known not to be the ones that were

@@ -203,6 +203,29 @@ func TestAMemberThatAcceptsBeginsACutLogAnew(t *testing.T) {
 	}
 }
 
+// TestALogThatHasAllThatWasReadIsReadOn: a replica that came when compaction had taken the newest epoch whole
+// knows nothing of it, and says that its log parts, at or behind the end of what was read.
+func TestALogThatHasAllThatWasReadIsReadOn(t *testing.T) {
+	t.Parallel()
+	const read = 5
+	g := newFakeGroup(t)
+	var parts atomic.Bool
+	g.onFetchOf(func(req *kmsg.FetchRequest) *kmsg.FetchResponseTopicPartition {
+		asked := req.Topics[0].Partitions[0]
+		if !parts.Load() || asked.LastFetchedEpoch < 0 {
+			return nil
+		}
+		told := kmsg.NewFetchResponseTopicPartition()
+		told.HighWatermark, told.DivergingEpoch.Epoch, told.DivergingEpoch.EndOffset = read+1, asked.LastFetchedEpoch-1, asked.FetchOffset
+		return &told
+	})
+	g.send("a", "b", "c", "d", "e")
+	m := g.readTo(read)
+	parts.Store(true)
+	g.send("f")
+	m.readsTo(g.commitGroup, read+1)
+}
+
 // TestWhatWasReadIsRememberedOverAGeneration: the coordinator dies, and loses the end of the log.
 func TestWhatWasReadIsRememberedOverAGeneration(t *testing.T) {
 	t.Parallel()
@@ -289,19 +312,21 @@ func TestALeaderThatWasDeposedIsNotAskedAgain(t *testing.T) {
 			if err := feed.follow(ctx, old); !errors.Is(err, errOldLeader) || feed.source != nil {
 				t.Errorf("an older one is followed: %v", err)
 			}
-			if !feed.failedAt.Equal(time.Now()) {
-				t.Error("nobody else is going to be asked")
+			if !feed.failedAt.Equal(time.Now()) || feed.failed != noBroker {
+				t.Errorf("it is not looked up anew, or broker %d is left out", feed.failed)
 			}
-			time.Sleep(failedEvery - time.Nanosecond)
+			time.Sleep(leaderAfter - time.Nanosecond)
 			if err := feed.follow(ctx, leader{2, 5}); err != nil {
 				t.Error(err)
 			}
 		}
 		_ = feed.follow(ctx, old)
-		time.Sleep(failedEvery)
-		err := feed.follow(ctx, old)
-		if _, parted := errors.AsType[*partedError](err); !parted {
+		time.Sleep(leaderAfter)
+		if err := feed.follow(ctx, old); err != nil || feed.source.broker != old.broker || feed.epoch != old.epoch {
 			t.Errorf("the newer leader has never come again, and: %v", err)
+		}
+		if err := feed.follow(ctx, leader{3, noEpoch}); err != nil || feed.epoch != old.epoch {
+			t.Errorf("a server that tells no epoch is not followed in epoch %d: %v", feed.epoch, err)
 		}
 	})
 }

@@ -28,7 +28,7 @@ const (
 // ErrDataLoss: messages between the committed offset and the log's start were
 // removed before they were read, or the log is no longer the one that was read up to
 // the committed offset. Orders may have been lost.
-var ErrDataLoss = errors.New("messages were removed from the log before they were read")
+var ErrDataLoss = errors.New("messages are gone from the log, or were before they were read")
 
 // partition reads one assigned partition for as long as its generation lasts.
 type partition struct {

@@ -241,8 +241,14 @@ func (s *source) about(w *want, p *kmsg.FetchResponseTopicPartition, given bool)
 	if p.ErrorCode != 0 {
 		return delivery{err: fmt.Errorf("fetch from broker %d: %w", s.broker, kafkago.Error(p.ErrorCode))}, true
 	}
-	if end := p.DivergingEpoch.EndOffset; end >= 0 {
+	switch end := p.DivergingEpoch.EndOffset; {
+	case end >= 0 && end < w.offset:
 		return delivery{err: &partedError{end: end}}, true
+	case end >= 0:
+		// It has nothing of the epoch that was read last, and all of what was read: compaction may have taken it
+		// before this replica came, or what it lacks is behind offset. It says so for as long as it is asked.
+		w.readEpoch = noEpoch
+		return delivery{}, false
 	}
 	if portion := portionOf(p); len(portion.batches) > 0 {
 		return delivery{portion: portion}, true

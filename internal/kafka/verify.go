@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
@@ -13,7 +12,7 @@ func (p *partition) verify(ctx context.Context) (start int64, err error) {
 	first, end, err := p.bounds(ctx)
 	switch {
 	case err != nil:
-		return 0, err
+		return committed, err
 	case p.parted != "":
 		return p.anew(first, p.parted)
 	case committed < 0:
@@ -39,12 +38,12 @@ func (p *partition) anew(first int64, why string) (int64, error) {
 
 // bounds are the first and the end offset of the partition. A cluster that cannot
 // answer yet is asked until it does, or ctx ends: to read on without knowing is to
-// lose messages without a word. It fails with a partedError, too.
+// lose messages without a word.
 func (p *partition) bounds(ctx context.Context) (first, end int64, err error) {
 	for {
 		first, end, err = p.look(ctx)
-		if _, parted := errors.AsType[*partedError](err); err == nil || parted {
-			return first, end, err
+		if err == nil {
+			return first, end, nil
 		}
 		if ctx.Err() == nil {
 			p.log.WarnContext(ctx, "partition not verified, asking again", "error", err)

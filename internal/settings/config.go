@@ -11,6 +11,10 @@ const (
 	// MessageBytes is the largest message retry and dead-letter topics take:
 	// the largest event, and as much again for headers.
 	MessageBytes = 2 << 20
+	// TierRetention is how long retries are kept, read or not: one that waits through an outage
+	// is an order that stands nowhere else. Longer than the week that brokers keep records
+	// by default, and not for ever: nobody removes those that have been worked on.
+	TierRetention = 30 * 24 * time.Hour
 	// lookAhead is how many batches' worth of waiting orders is considered for
 	// one batch.
 	lookAhead = 4
@@ -35,9 +39,11 @@ func (s Consumer) TopicSpecs() []kafka.TopicSpec {
 		spec := kafka.TopicSpec{Name: name, Partitions: s.Topics.Partitions, Replication: s.Topics.Replication}
 		if name != topics.Input && name != topics.Results {
 			spec.MaxMessageBytes = MessageBytes
+			spec.Retention = TierRetention
+		}
+		if name == topics.Dead {
 			// What failed is kept until a person has looked at it, which may be after the
-			// week that brokers keep records by default; a retry that waits through a long
-			// outage is an order that stands nowhere else. Both are few beside the orders.
+			// week that brokers keep records by default.
 			spec.Retention = kafka.Forever
 		}
 		specs = append(specs, spec)

@@ -66,8 +66,15 @@ func TestWhatFailedIsKept(t *testing.T) {
 	}
 	topics := s.Group.Topics()
 	for _, spec := range s.TopicSpecs() {
-		if failed := spec.Name != topics.Input && spec.Name != topics.Results; failed != (spec.Retention == kafka.Forever) {
-			t.Errorf("%s is created with retention %s", spec.Name, spec.Retention)
+		want := TierRetention
+		switch spec.Name {
+		case topics.Input, topics.Results:
+			want = 0
+		case topics.Dead:
+			want = kafka.Forever
+		}
+		if spec.Retention != want {
+			t.Errorf("%s is created with retention %s, want %s", spec.Name, spec.Retention, want)
 		}
 	}
 }
