@@ -100,7 +100,6 @@ func (a *assignment) run(take, work context.Context) error {
 	<-take.Done()
 	readers.Wait()
 	a.feeds.wait()
-	a.remember()
 	a.flow.Drain()
 	late := time.AfterFunc(a.consumer.cfg.DrainTimeout, stopWorking)
 	flow.Wait()
@@ -109,6 +108,7 @@ func (a *assignment) run(take, work context.Context) error {
 	commits.Wait()
 	a.said = time.Time{} // what the last commit cannot say is done again
 	a.commit()
+	a.remember()
 	told := a.commitParted(context.WithoutCancel(take))
 	a.consumer.observer.OldestInFlight(time.Time{})
 	if !told && errors.Is(context.Cause(take), ErrDataLoss) {
