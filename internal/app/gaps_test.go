@@ -11,7 +11,6 @@ import (
 	"orderconsumer/internal/doctor"
 	"orderconsumer/internal/instance"
 	"orderconsumer/internal/kafka"
-	"orderconsumer/internal/order"
 	"orderconsumer/internal/settings"
 	"orderconsumer/internal/stock"
 	"orderconsumer/internal/testkit"
@@ -129,22 +128,21 @@ func TestADeletedTierComesBack(t *testing.T) {
 	s.end(i)
 }
 
+// parkInSecondTier runs an instance until the one event there is has failed twice.
+func (s *shop) parkInSecondTier() {
+	s.t.Helper()
+	twice, parked := settledCounter(2)
+	i := s.start(twice)
+	<-parked
+	s.end(i)
+}
+
 func TestRetryTopicsOfFormerSettingsAreReadToo(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, func(s *settings.Consumer) { s.Group.RetryAfter = []time.Duration{50 * time.Millisecond, time.Hour} })
 	s.stocked(map[string]int64{"apple": 10})
 	s.send(create("A-1", "pear", 1))
-	parked := make(chan struct{})
-	i := s.start(func(o *instance.Options) {
-		n := 0
-		o.OnSettled = func(order.Settlement) {
-			if n++; n == 2 { // it waits in the second tier
-				close(parked)
-			}
-		}
-	})
-	<-parked
-	s.end(i)
+	s.parkInSecondTier()
 	s.stocked(map[string]int64{"pear": 5})
 	s.settings.Group.RetryAfter = []time.Duration{50 * time.Millisecond}
 	next := s.open()

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"orderconsumer/internal/cli"
-	"orderconsumer/internal/instance"
 	"orderconsumer/internal/order"
 	"orderconsumer/internal/replay"
 	"orderconsumer/internal/settings"
@@ -91,17 +90,7 @@ func TestReplayHoldsBackACancelWhoseOrderWaitsInAFormerTier(t *testing.T) {
 	s := newShop(t, onePartition, func(s *settings.Consumer) { s.Group.RetryAfter = []time.Duration{50 * time.Millisecond, time.Hour} })
 	s.stocked(map[string]int64{"apple": 10})
 	s.send(create("A-1", "pear", 1))
-	parked := make(chan struct{})
-	i := s.start(func(o *instance.Options) {
-		n := 0
-		o.OnSettled = func(order.Settlement) {
-			if n++; n == 2 { // it waits in the second tier
-				close(parked)
-			}
-		}
-	})
-	<-parked
-	s.end(i)
+	s.parkInSecondTier()
 	s.sendMessages(order.Message{Topic: s.topics.Input, Key: []byte("A-1"), Value: []byte(cancelOf("A-1"))})
 	s.settings.Group.RetryAfter = []time.Duration{50 * time.Millisecond, 2 * time.Hour}
 	s.replay("--type", "order.cancelled").want(t, cli.ExitOK, "held_back", "its order waits in "+s.topics.Tiers[1].Topic, "nothing to publish")

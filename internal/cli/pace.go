@@ -6,17 +6,23 @@ import (
 	"time"
 )
 
-// Pace lets what goes on be told every [LineEvery], and not at once: what is soon over
+// Pace lets what goes on be told every so often, and not at once: what is soon over
 // needs no telling.
-type Pace struct{ told time.Time }
+type Pace struct {
+	every time.Duration
+	told  time.Time
+}
 
-// NewPace is the pace of something that begins now.
-func NewPace() *Pace { return &Pace{told: time.Now()} }
+// NewPace is the pace of something that begins now, and is told every [LineEvery].
+func NewPace() *Pace { return NewPaceOf(LineEvery) }
+
+// NewPaceOf is the pace of something that begins now.
+func NewPaceOf(every time.Duration) *Pace { return &Pace{every: every, told: time.Now()} }
 
 // Due reports whether it is to be told now; then it has been. It is for one goroutine at
 // a time.
 func (p *Pace) Due() bool {
-	if time.Since(p.told) < LineEvery {
+	if time.Since(p.told) < p.every {
 		return false
 	}
 	p.told = time.Now()

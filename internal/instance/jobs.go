@@ -77,7 +77,7 @@ type audited struct {
 
 func (j auditJob) do(ctx context.Context, _ job.Run) (string, error) {
 	var result audited
-	due := j.talk.due()
+	pace := cli.NewPaceOf(j.talk.Every)
 	summary, err := j.ledger.Audit(ctx, stock.AuditOptions{
 		Report: func(f stock.Finding) {
 			if len(result.First) < shownFindings {
@@ -85,7 +85,7 @@ func (j auditJob) do(ctx context.Context, _ job.Run) (string, error) {
 			}
 		},
 		Progress: func(now stock.Summary) {
-			if due() {
+			if pace.Due() {
 				j.talk.Log.Info("audit goes on", "orders", now.Orders, "movements", now.Movements, "goods", now.Goods)
 			}
 		},
@@ -112,11 +112,11 @@ type cleanUpJob struct {
 }
 
 func (j cleanUpJob) do(ctx context.Context, run job.Run) (string, error) {
-	due := j.talk.due()
+	pace := cli.NewPaceOf(j.talk.Every)
 	done, err := j.ledger.CleanUp(ctx, run, stock.CleanUp{
 		Before: time.Now().Add(-j.horizon - cleanUpMargin),
 		Progress: func(now stock.CleanedUp) {
-			if due() {
+			if pace.Due() {
 				j.talk.Log.Info("clean-up goes on", "looked_at", now.Looked, "orders_removed", now.Orders)
 			}
 		},
@@ -132,18 +132,6 @@ func (j cleanUpJob) do(ctx context.Context, run job.Run) (string, error) {
 }
 
 var errNoHorizon = errors.New("no order may be removed: DEDUP_HORIZON is not set, so every event that comes again must find its order")
-
-// due returns what a job that begins now asks whether it is to say how far it is.
-func (t JobTalk) due() func() bool {
-	said := time.Now()
-	return func() bool {
-		if time.Since(said) < t.Every {
-			return false
-		}
-		said = time.Now()
-		return true
-	}
-}
 
 // instanceJobTalk is how often a long job of an instance says how far it is.
 const instanceJobTalk = 10 * time.Second
